@@ -1,0 +1,2 @@
+//! Placeholder, replaced with its crate.
+fn main() {}
