@@ -1,0 +1,275 @@
+//! What the server needs to know, as values that cannot be wrong.
+//!
+//! Reading files, flags and variables is the caller's business (`relay-cli`); the defaults here are
+//! those of the reference configuration unless the field says otherwise.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use relay_compression::ContentEncoding;
+use relay_pipeline::ItemLimits;
+
+/// Everything [`start`](crate::start) and [`run`](crate::run) read.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What happens to accepted envelopes.
+    pub mode: Mode,
+    /// Where envelopes and unknown API requests go; unused in [`Mode::Capture`].
+    pub upstream: Upstream,
+    /// Address to listen on.
+    pub host: IpAddr,
+    /// Port to listen on; 0 takes any free one.
+    pub port: u16,
+    /// The client side: how the upstream is talked to.
+    pub http: Http,
+    /// Bounds on requests, connections and time.
+    pub limits: Limits,
+    /// How much [`Mode::Capture`] keeps.
+    pub capture: Capture,
+    /// Whether envelope items of unknown type are kept (and forwarded) or dropped.
+    pub accept_unknown_items: bool,
+}
+
+impl Default for Config {
+    /// A relay that captures on 127.0.0.1:3000.
+    fn default() -> Self {
+        Self {
+            mode: Mode::Capture,
+            upstream: Upstream::default(),
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 3000,
+            http: Http::default(),
+            limits: Limits::default(),
+            capture: Capture::default(),
+            accept_unknown_items: true,
+        }
+    }
+}
+
+/// What happens to accepted envelopes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Mode {
+    /// Kept here for the capture API; nothing is sent anywhere.
+    Capture,
+    /// Forwarded to the upstream as they came, for any project.
+    Proxy,
+}
+
+impl Mode {
+    /// The name used in `config.yml`, flags and variables.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Capture => "capture",
+            Self::Proxy => "proxy",
+        }
+    }
+}
+
+/// The origin of the upstream: scheme, host and port, never a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    url: url::Url,
+}
+
+impl Upstream {
+    /// `scheme://host[:port]/`, the default port left out.
+    pub fn as_str(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// Whether the connection is encrypted.
+    pub fn is_https(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    /// `host[:port]` as the `Host` header and the request line spell it.
+    pub fn authority(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        match self.url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        }
+    }
+
+    /// `scheme://host[:port]` of `dsn`: only its origin matters for an upstream.
+    pub fn from_dsn(dsn: &relay_dsn::Dsn) -> Result<Self, ParseUpstreamError> {
+        let mut url = url::Url::parse(&dsn.envelope_url()).map_err(|_| ParseUpstreamError::Url)?;
+        url.set_path("/");
+        url.set_query(None);
+        url.as_str().parse()
+    }
+}
+
+impl Default for Upstream {
+    /// `https://sentry.io/`
+    fn default() -> Self {
+        Self { url: url::Url::parse("https://sentry.io/").expect("a constant that parses") }
+    }
+}
+
+impl std::fmt::Display for Upstream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a text is not an upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ParseUpstreamError {
+    /// Not a URL at all.
+    #[error("invalid upstream URL: bad URL format")]
+    Url,
+    /// A path, a query, a fragment or a user name beside the origin.
+    #[error("invalid upstream URL: non root URL given")]
+    NotRoot,
+    /// Neither `http` nor `https`.
+    #[error("invalid upstream URL: unknown or unsupported URL scheme")]
+    Scheme,
+    /// No host.
+    #[error("invalid upstream URL: no host")]
+    Host,
+}
+
+impl FromStr for Upstream {
+    type Err = ParseUpstreamError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let url = url::Url::parse(text).map_err(|error| match error {
+            url::ParseError::EmptyHost => ParseUpstreamError::Host,
+            _ => ParseUpstreamError::Url,
+        })?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(ParseUpstreamError::Scheme);
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(ParseUpstreamError::Host);
+        }
+        let plain = url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        if plain { Ok(Self { url }) } else { Err(ParseUpstreamError::NotRoot) }
+    }
+}
+
+/// How the upstream is talked to (`http.*` of `config.yml`).
+#[derive(Debug, Clone)]
+pub struct Http {
+    /// A whole upstream request, answer body included.
+    pub timeout: Duration,
+    /// TCP and TLS handshake together.
+    pub connection_timeout: Duration,
+    /// The longest pause between two attempts to send one envelope.
+    pub max_retry_interval: Duration,
+    /// Network errors without interruption for this long are an outage: one probe at a time.
+    pub outage_grace_period: Duration,
+    /// The first pause after a failed attempt; doubles, with jitter, up to `max_retry_interval`.
+    pub retry_delay: Duration,
+    /// Replaces the `Host` header.
+    pub host_header: Option<String>,
+    /// How envelope bodies are compressed; a 415 makes the relay step down to gzip.
+    pub encoding: ContentEncoding,
+    /// Whether unknown `/api/` paths are passed through to the upstream.
+    pub forward: bool,
+    /// A PEM file with certificate authorities trusted beside those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// How long an envelope that the upstream refuses with 401, 403 or 404 is retried before it is
+    /// discarded: time to mend a key or a project setting.
+    pub refusal_grace_period: Duration,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(5),
+            connection_timeout: Duration::from_secs(3),
+            max_retry_interval: Duration::from_secs(60),
+            outage_grace_period: Duration::from_secs(10),
+            retry_delay: Duration::from_secs(1),
+            host_header: None,
+            encoding: ContentEncoding::Zstd,
+            forward: true,
+            ca_file: None,
+            refusal_grace_period: Duration::from_secs(300),
+        }
+    }
+}
+
+/// Bounds on requests, connections and time (`limits.*` of `config.yml`). Sizes are bytes after
+/// content decoding.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Item sizes and counts per envelope; `max_event_size` also bounds a store body.
+    pub items: ItemLimits,
+    /// Body of the envelope endpoint.
+    pub max_envelope_size: usize,
+    /// Body of a request passed through to the upstream.
+    pub max_api_payload_size: usize,
+    /// The same for release files and debug files.
+    pub max_api_file_upload_size: usize,
+    /// The same for chunk uploads.
+    pub max_api_chunk_upload_size: usize,
+    /// Request bodies in flight and envelopes waiting in memory, together. What does not fit is
+    /// answered 503; what could never fit, 413.
+    pub max_memory: usize,
+    /// Envelope requests in flight to the upstream.
+    pub max_concurrent_requests: usize,
+    /// Open client connections; further ones wait. `None`: no bound.
+    pub max_connections: Option<usize>,
+    /// From the first byte of a request to the end of its headers, and between two requests.
+    pub header_timeout: Duration,
+    /// A request body that brings no byte for this long is given up.
+    pub body_timeout: Duration,
+    /// A connection without traffic for this long is closed. `None`: never.
+    pub idle_timeout: Option<Duration>,
+    /// TCP keep-alive probes; `None` for off.
+    pub keepalive_timeout: Option<Duration>,
+    /// How long a graceful shutdown waits for requests and for the queue.
+    pub shutdown_timeout: Duration,
+    /// Connections the kernel queues before they are accepted.
+    pub tcp_listen_backlog: u32,
+    /// Worker threads; `None`: one per core.
+    pub max_thread_count: Option<usize>,
+}
+
+const MIB: usize = 1024 * 1024;
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            items: ItemLimits::default(),
+            max_envelope_size: 200 * MIB,
+            max_api_payload_size: 20 * MIB,
+            max_api_file_upload_size: 40 * MIB,
+            max_api_chunk_upload_size: 100 * MIB,
+            max_memory: 64 * MIB,
+            max_concurrent_requests: 100,
+            max_connections: None,
+            header_timeout: Duration::from_secs(5),
+            body_timeout: Duration::from_secs(30),
+            idle_timeout: None,
+            keepalive_timeout: Some(Duration::from_secs(5)),
+            shutdown_timeout: Duration::from_secs(10),
+            tcp_listen_backlog: 1024,
+            max_thread_count: None,
+        }
+    }
+}
+
+/// How much [`Mode::Capture`] keeps (`capture.*` of `config.yml`).
+#[derive(Debug, Clone)]
+pub struct Capture {
+    /// Bytes of envelopes; the oldest go first.
+    pub max_size: usize,
+}
+
+impl Default for Capture {
+    fn default() -> Self {
+        Self { max_size: 64 * MIB }
+    }
+}
