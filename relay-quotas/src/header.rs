@@ -1,5 +1,6 @@
 //! The headers `X-Sentry-Rate-Limits` and `Retry-After`.
 
+use std::fmt::Write;
 use std::time::{Duration, SystemTime};
 
 use crate::{
@@ -114,11 +115,7 @@ fn names(part: Option<&str>) -> impl Iterator<Item = &str> {
 /// When a limit of that many seconds is over; `None` if the text is no number or the limit is over now.
 /// HTTP dates are not read, as in the reference.
 fn parse_end(seconds: &str, now: SystemTime) -> Option<SystemTime> {
-    let seconds = seconds
-        .trim()
-        .parse::<f64>()
-        .ok()
-        .filter(|seconds| seconds.is_finite() && *seconds > 0.0)?;
+    let seconds = seconds.trim().parse::<f64>().ok().filter(|&seconds| seconds > 0.0)?;
     // The conversion saturates.
     let duration = Duration::from_secs(seconds.ceil() as u64).min(MAX_DURATION);
     now.checked_add(duration)
@@ -134,8 +131,8 @@ fn with_partner(mut categories: DataCategories) -> DataCategories {
 }
 
 fn write_entry(header: &mut String, limit: &RateLimit, remaining: Duration) {
-    header.push_str(&remaining.as_secs().to_string());
-    header.push(':');
+    // Writing to a string cannot fail.
+    let _ = write!(header, "{}:", remaining.as_secs());
     push_joined(header, limit.categories.iter().map(DataCategory::name));
     header.push(':');
     header.push_str(limit.scope.name());

@@ -12,7 +12,7 @@ struct Event {
 }
 
 fn error_of(json: &str) -> String {
-    serde_json::from_str::<Event>(json).unwrap_err().to_string()
+    serde_json::from_str::<Event>(json).expect_err(json).to_string()
 }
 
 #[test]
