@@ -54,13 +54,13 @@ impl fmt::Display for EventId {
 /// The text is not an event id. The message does not repeat the text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not an event identifier")]
-pub struct ParseEventIdError(#[from] uuid::Error);
+pub struct ParseEventIdError(#[source] uuid::Error);
 
 impl FromStr for EventId {
     type Err = ParseEventIdError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self(Uuid::try_parse(text)?))
+        Uuid::try_parse(text).map(Self).map_err(ParseEventIdError)
     }
 }
 

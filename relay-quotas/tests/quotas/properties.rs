@@ -24,7 +24,8 @@ fn scopes() -> impl Strategy<Value = Scope> {
 
 fn reasons() -> impl Strategy<Value = Option<ReasonCode>> {
     prop::option::of(
-        "[!-+\\--9;-~]([ -+\\--9;-~]{0,8}[!-+\\--9;-~])?".prop_map(|code| code.parse().expect("in the alphabet of codes")),
+        "[!-+\\--9;-~]([ -+\\--9;-~]{0,8}[!-+\\--9;-~])?"
+            .prop_map(|code| code.parse().expect("in the alphabet of codes")),
     )
 }
 
