@@ -1,0 +1,53 @@
+"""The binary under test, driven as a user drives it: arguments, terminal, signals."""
+
+import re
+import signal
+import subprocess
+import threading
+
+from doubles import PATIENCE
+
+
+class Relay:
+    """A running `relay run` on a port of the system's choice; `dsn` and `authority` come from its banner."""
+
+    DSN = re.compile(r"(http)://([0-9a-f]{32})@([\d.]+:\d+)/(\d+)")
+
+    def __init__(self, command, folder, *arguments):
+        self._process = subprocess.Popen(
+            [*command, "run", "-H", "127.0.0.1", "-P", "0", *arguments],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+        )
+        self.output = []
+        self.dsn = self.authority = None
+        self._announced = threading.Event()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        if not self._announced.wait(PATIENCE) or self.dsn is None:
+            self._process.kill()
+            raise RuntimeError("the relay printed no DSN:\n" + "".join(self.output))
+
+    def _read(self):
+        for line in self._process.stdout:
+            self.output.append(line)
+            found = self.DSN.search(line)
+            if found and self.dsn is None:
+                self.dsn, self.authority = found.group(0), found.group(3)
+                self._announced.set()
+        self._announced.set()
+
+    def stop(self):
+        """SIGTERM, as a service manager sends it. The exit code, and None if it had to be killed."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return None
+        finally:
+            self._reader.join(PATIENCE)
