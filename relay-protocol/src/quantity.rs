@@ -9,8 +9,9 @@ use crate::{DataCategories, DataCategory};
 /// let quantities = item.quantities();
 /// assert_eq!(*quantities.as_slice(), [(DataCategory::LogItem, 3), (DataCategory::LogByte, 812)]);
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quantities {
+    /// Those behind `len` are all alike, so that equality may look at them.
     pairs: [(DataCategory, u64); 4],
     len: usize,
 }
@@ -41,14 +42,6 @@ impl<'a> IntoIterator for &'a Quantities {
         self.as_slice().iter()
     }
 }
-
-impl PartialEq for Quantities {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_slice() == other.as_slice()
-    }
-}
-
-impl Eq for Quantities {}
 
 /// What must be known of an envelope item to count it; the header may leave out everything but the type.
 #[derive(Clone, Copy, Debug, Default)]
