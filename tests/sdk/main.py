@@ -75,7 +75,8 @@ NODE_KINDS = Counter(
 
 
 def clients(python_packages, node_folder):
-    python = [sys.executable, str(HERE / "clients/python_client.py")]
+    # -S: what the machine has installed stays out of the SDK's sight.
+    python = [sys.executable, "-S", str(HERE / "clients/python_client.py")]
     sdk, brotli = python_packages / "sdk", python_packages / "brotli"
     node = ["node", str(node_folder / "node_client.mjs")]
     streamed, whole = NODE_KINDS + Counter({"span": 1}), NODE_KINDS + Counter({"transaction": 1})
