@@ -47,7 +47,8 @@ fn ask(c: &mut Criterion) {
 fn announce(c: &mut Criterion) {
     let now = now();
     let limits = RateLimits::parse(FOUR_LIMITS, None, now);
-    let sent: DataCategories = [DataCategory::Error, DataCategory::Attachment].into_iter().collect();
+    let sent: DataCategories =
+        [DataCategory::Error, DataCategory::Attachment].into_iter().collect();
     assert!(!limits.select(sent, now).is_empty());
     c.bench_function("rate_limits_announce", |b| {
         b.iter(|| limits.select(black_box(sent), now).header(black_box(now)));
