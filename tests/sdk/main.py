@@ -111,7 +111,7 @@ class Report:
         try:
             test(self, *arguments)
         except Exception:
-            self.check(f"{name}: runs to its end", traceback.format_exc().splitlines())
+            self.check(f"{name}: runs to its end", traceback.format_exc().splitlines()[-8:])
 
 
 def expect(condition, problem):
@@ -328,8 +328,11 @@ def main():
         for client in everyone:
             report.guard(client.name, forwarding, client, relay, upstream, folder, common)
         report.guard("rate limits", rate_limits, everyone[0], relay, upstream, folder)
+        recorded = len(upstream.requests)
         code = relay.stop()
         report.check("proxy: SIGTERM ends the relay with exit code 0", expect(code == 0, f"{code}"))
+        surplus = len(upstream.requests) - recorded
+        report.check("proxy: nothing was sent twice at the end", expect(surplus == 0, f"{surplus} more requests"))
         if report.failed:
             print("".join(relay.output[-50:]))
         for client in (everyone[0], everyone[3]):
