@@ -1,0 +1,287 @@
+use std::fmt;
+
+use bytes::Bytes;
+
+use zstd::zstd_safe::get_frame_content_size;
+
+use crate::stream::{Fault, Step, Stream};
+use crate::{ContentEncoding, DecodeError};
+
+/// Decodes a whole body of at most `limit` decoded bytes; an identity body is given back as it is.
+///
+/// Bytes after the end of a gzip, deflate or br stream are ignored, as are further gzip members; zstd frames are
+/// read one after the other up to the end of the body. No bytes at all decode to no bytes, whatever the
+/// encoding.
+///
+/// ```
+/// use bytes::Bytes;
+/// use relay_compression::{ContentEncoding, DecodeError, decode};
+///
+/// let body = Bytes::from_static(b"{}");
+/// assert_eq!(decode(ContentEncoding::Identity, body.clone(), 2), Ok(body.clone()));
+/// assert_eq!(decode(ContentEncoding::Identity, body, 1), Err(DecodeError::TooLarge { limit: 1 }));
+/// ```
+///
+/// # Errors
+///
+/// As [`Decoder::write_some`] and [`Decoder::finish`].
+pub fn decode(encoding: ContentEncoding, body: Bytes, limit: usize) -> Result<Bytes, DecodeError> {
+    if encoding == ContentEncoding::Identity {
+        return if body.len() <= limit { Ok(body) } else { Err(DecodeError::TooLarge { limit }) };
+    }
+    let mut decoder = Decoder::new(encoding, limit);
+    decoder.write(&body)?;
+    decoder.finish()
+}
+
+/// Decodes a body that arrives in pieces.
+///
+/// ```
+/// use relay_compression::{ContentEncoding, Decoder, Encoder, Level};
+///
+/// let level = Level::default_for(ContentEncoding::Gzip);
+/// let body = Encoder::new(ContentEncoding::Gzip, level).encode([&b"{}\n{}\n"[..]])?;
+///
+/// let mut decoder = Decoder::new(ContentEncoding::Gzip, 1024);
+/// for chunk in body.chunks(7) {
+///     decoder.write(chunk)?;
+/// }
+/// assert_eq!(decoder.finish()?, "{}\n{}\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// # Memory
+///
+/// What is decoded and not yet taken, and what the codec keeps to look back at, stay below the limit plus 4 MB:
+/// neither grows on a sender's mere claim.
+///
+/// # Deviation
+///
+/// A br or zstd body whose window is so large that both together would pass that bound is refused as
+/// [`DecodeError::TooLarge`] although it alone would fit. No window up to 2 MiB is affected, nor any limit up to 3 MiB.
+pub struct Decoder {
+    encoding: ContentEncoding,
+    limit: usize,
+    /// Made when the first byte arrives, so that an empty body costs nothing.
+    stream: Option<Stream>,
+    /// Decoded bytes, then zeroes for the next step to fill.
+    buffer: Vec<u8>,
+    filled: usize,
+    taken: usize,
+    consumed: u64,
+    /// The stream has already read the byte that the caller will offer next.
+    swallowed: bool,
+    /// The stream may end here.
+    complete: bool,
+}
+
+impl Decoder {
+    /// Most bytes that one step decodes.
+    const STEP: usize = 64 * 1024;
+    /// Least room for a step, so that many small chunks do not mean many small steps.
+    const STEP_MIN: usize = 4 * 1024;
+    /// How far the decoded bytes and the codec's history together may pass the limit.
+    const HISTORY_FREE: usize = 3 * 1024 * 1024;
+
+    /// A decoder that gives out at most `limit` bytes.
+    #[must_use]
+    pub fn new(encoding: ContentEncoding, limit: usize) -> Self {
+        Self {
+            encoding,
+            limit,
+            stream: None,
+            buffer: Vec::new(),
+            filled: 0,
+            taken: 0,
+            consumed: 0,
+            swallowed: false,
+            complete: false,
+        }
+    }
+
+    /// How many bytes were decoded so far, those already taken included. Never more than the limit.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.taken + self.filled
+    }
+
+    /// Whether nothing was decoded so far.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Decodes all of `chunk`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Decoder::write_some`].
+    pub fn write(&mut self, mut chunk: &[u8]) -> Result<(), DecodeError> {
+        while !chunk.is_empty() {
+            self.write_some(&mut chunk)?;
+        }
+        Ok(())
+    }
+
+    /// Decodes the beginning of `input`, at most 64 KiB of decoded bytes, and shortens `input` by what was read.
+    ///
+    /// What remains must be offered again, before anything else: as long as more decoded bytes can be
+    /// had, at least one byte remains. So `while !input.is_empty()` is the loop to write, and between two
+    /// rounds a caller can [`take`](Self::take) what there is, reserve memory, or give up.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::TooLarge`] as soon as the limit is passed, [`DecodeError::Corrupt`] as soon as the codec
+    /// notices. After an error the decoder is of no further use.
+    pub fn write_some(&mut self, input: &mut &[u8]) -> Result<(), DecodeError> {
+        if input.is_empty() {
+            return Ok(());
+        }
+        if self.complete && self.ignores_what_follows() {
+            *input = &[];
+            return Ok(());
+        }
+        let already_read = usize::from(self.swallowed);
+        let fresh = input.get(already_read..).unwrap_or_default();
+        let (step, is_full) = self.step(fresh)?;
+
+        let read = already_read + step.read;
+        // A full buffer may hide more to come, which the codec would give out without any input.
+        self.swallowed = is_full && !step.complete && read == input.len();
+        let consumed = read - usize::from(self.swallowed);
+        if consumed == 0 && step.written == 0 {
+            return Err(self.corrupt(Fault { read: 0, reason: "no progress" }));
+        }
+        self.consumed += consumed as u64;
+        self.complete = step.complete;
+        *input = input.get(consumed..).unwrap_or_default();
+        Ok(())
+    }
+
+    /// Gives out what was decoded since the last time, so that a body can pass without being held.
+    pub fn take(&mut self) -> Bytes {
+        let filled = std::mem::take(&mut self.filled);
+        self.taken += filled;
+        if filled == 0 {
+            Bytes::new()
+        } else {
+            into_bytes(std::mem::take(&mut self.buffer), filled)
+        }
+    }
+
+    /// Ends the body and gives out what was not taken.
+    ///
+    /// # Errors
+    ///
+    /// [`DecodeError::Truncated`] if bytes were written but the stream does not end with them.
+    pub fn finish(mut self) -> Result<Bytes, DecodeError> {
+        if self.stream.is_some() && !self.complete {
+            return Err(DecodeError::Truncated { encoding: self.encoding, offset: self.consumed });
+        }
+        Ok(self.take())
+    }
+
+    /// One step of the codec into the buffer, and whether the buffer is full now.
+    fn step(&mut self, input: &[u8]) -> Result<(Step, bool), DecodeError> {
+        let room = self.limit - self.len();
+        if room > 0 {
+            self.make_room(room, input)?;
+        }
+        let stream = match &mut self.stream {
+            Some(stream) => stream,
+            none => none.insert(Stream::new(self.encoding).ok_or(DecodeError::OutOfMemory)?),
+        };
+        // At the limit the stream may still end, but not give out another byte.
+        let mut beyond = [0];
+        let output = match room {
+            0 => &mut beyond[..],
+            _ => self.buffer.get_mut(self.filled..).unwrap_or_default(),
+        };
+        let capacity = output.len();
+        let step = match stream.step(input, output) {
+            Ok(step) => step,
+            Err(fault) => return Err(self.corrupt(fault)),
+        };
+        let history = stream.history();
+        if room == 0 {
+            return if step.written == 0 { Ok((step, false)) } else { Err(self.too_large()) };
+        }
+        self.filled += step.written;
+        if self.filled + history.min(self.len()) > self.limit.saturating_add(Self::HISTORY_FREE) {
+            return Err(self.too_large());
+        }
+        Ok((step, step.written == capacity))
+    }
+
+    /// Extends the buffer by zeroes for one step.
+    fn make_room(&mut self, room: usize, input: &[u8]) -> Result<(), DecodeError> {
+        let wanted = match self.len() {
+            0 => announced_length(self.encoding, input).unwrap_or(input.len().saturating_mul(4)),
+            decoded => decoded,
+        };
+        let end = self.filled + wanted.clamp(Self::STEP_MIN, Self::STEP).min(room);
+        let Some(missing) = end.checked_sub(self.buffer.len()) else { return Ok(()) };
+        if end > self.buffer.capacity() {
+            let capacity =
+                self.buffer.capacity().saturating_mul(2).min(self.filled + room).max(end);
+            let additional = capacity - self.buffer.len();
+            self.buffer.try_reserve_exact(additional).map_err(|_| DecodeError::OutOfMemory)?;
+        }
+        self.buffer.resize(self.buffer.len() + missing, 0);
+        Ok(())
+    }
+
+    fn ignores_what_follows(&self) -> bool {
+        use ContentEncoding::{Br, Deflate, Gzip};
+        matches!(self.encoding, Gzip | Deflate | Br)
+    }
+
+    fn corrupt(&self, Fault { read, reason }: Fault) -> DecodeError {
+        let offset = self.consumed + u64::from(self.swallowed) + read as u64;
+        DecodeError::Corrupt { encoding: self.encoding, offset, reason }
+    }
+
+    fn too_large(&self) -> DecodeError {
+        DecodeError::TooLarge { limit: self.limit }
+    }
+}
+
+impl Drop for Decoder {
+    fn drop(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            stream.retire();
+        }
+    }
+}
+
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decoder")
+            .field("encoding", &self.encoding)
+            .field("limit", &self.limit)
+            .field("consumed", &self.consumed)
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The decoded length that `body` claims for itself, if `body` is all of it. Good for a first guess of
+/// the room needed, no more.
+fn announced_length(encoding: ContentEncoding, body: &[u8]) -> Option<usize> {
+    let announced = match encoding {
+        // RFC 1952: the length is the last thing in a member.
+        ContentEncoding::Gzip => usize::try_from(u32::from_le_bytes(*body.last_chunk()?)).ok()?,
+        ContentEncoding::Zstd => usize::try_from(get_frame_content_size(body).ok()??).ok()?,
+        ContentEncoding::Identity | ContentEncoding::Deflate | ContentEncoding::Br => return None,
+    };
+    // Anything else is the middle of a larger body, or a lie.
+    (body.len() / 2..=Decoder::STEP).contains(&announced).then_some(announced)
+}
+
+fn into_bytes(mut buffer: Vec<u8>, filled: usize) -> Bytes {
+    buffer.truncate(filled);
+    if buffer.capacity() - filled > filled / 4 {
+        buffer.shrink_to_fit();
+    }
+    buffer.into()
+}
