@@ -1,3 +1,9 @@
-//! Placeholder target, replaced with its crate.
+//! Any bytes as a gzip body: see `content_encoding.rs`.
 #![no_main]
-libfuzzer_sys::fuzz_target!(|_data: &[u8]| {});
+
+#[path = "../content_encoding.rs"]
+mod content_encoding;
+
+use relay_compression::ContentEncoding;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| content_encoding::check(ContentEncoding::Gzip, data));
