@@ -1,6 +1,40 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Map
+//!
+//! - [`start`], [`Running`], [`Stopper`], [`Shutdown`]: a relay on threads of its own, from start to stop.
+//! - [`Config`] and the module [`config`]: what a relay needs to know.
+//! - [`Stats`]: what became of every item.
+//! - [`HttpClient`]: the client towards the upstream, for whoever sends something themselves.
+//!
+//! Inside, a request goes accept (`running`) → `service` (route) → `ingest` (authenticate, decode,
+//! admit, encode, queue) → answer; and in tasks of its own `forward` → `settle`.
 #![forbid(unsafe_code)]
 
 pub mod config;
 
+mod body;
+mod budget;
+mod capture;
+mod client;
+mod encoding;
+mod forward;
+mod ingest;
+mod learned;
+mod ledger;
+mod meta;
+mod pace;
+mod passthrough;
+mod queue;
+mod rejection;
+mod relay;
+mod reply;
+mod running;
+mod service;
+mod settle;
+mod store;
+
+pub use crate::client::{ClientError, HttpClient};
 pub use crate::config::Config;
+pub use crate::ledger::Stats;
+pub use crate::running::{Running, Shutdown, StartError, Stopper, start};

@@ -1,0 +1,4 @@
+//! The pipeline as its users see it.
+
+mod admission;
+mod sizes;

@@ -1,0 +1,101 @@
+//! The byte budget: one bound for everything that arrives and waits in memory.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A number of bytes that request bodies in flight and envelopes waiting in memory share.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    total: usize,
+    used: AtomicUsize,
+}
+
+/// The budget has no room now; later it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OverBudget;
+
+impl Budget {
+    pub(crate) fn new(total: usize) -> Arc<Self> {
+        Arc::new(Self { total, used: AtomicUsize::new(0) })
+    }
+
+    /// What fits if nothing else is held: a request for more can never succeed.
+    pub(crate) fn total(&self) -> usize {
+        self.total
+    }
+
+    /// Whether less than 95 % is taken.
+    pub(crate) fn has_room(&self) -> bool {
+        self.used.load(Ordering::Relaxed) < self.total / 20 * 19
+    }
+
+    /// Holds `bytes` until the reservation is dropped.
+    pub(crate) fn reserve(self: &Arc<Self>, bytes: usize) -> Result<Reservation, OverBudget> {
+        let mut reservation = Reservation { budget: Arc::clone(self), bytes: 0 };
+        reservation.grow(bytes)?;
+        Ok(reservation)
+    }
+}
+
+/// A share of the budget, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Reservation {
+    /// Takes `by` bytes more; on failure what was held stays held.
+    pub(crate) fn grow(&mut self, by: usize) -> Result<(), OverBudget> {
+        let Budget { total, used } = &*self.budget;
+        used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+            used.checked_add(by).filter(|wanted| wanted <= total)
+        })
+        .map_err(|_| OverBudget)?;
+        self.bytes += by;
+        Ok(())
+    }
+
+    /// Makes sure that at least `bytes` are held.
+    pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<(), OverBudget> {
+        self.grow(bytes.saturating_sub(self.bytes))
+    }
+
+    /// Gives back what is held above `bytes`.
+    pub(crate) fn shrink_to(&mut self, bytes: usize) {
+        let surplus = self.bytes.saturating_sub(bytes);
+        self.budget.used.fetch_sub(surplus, Ordering::Relaxed);
+        self.bytes -= surplus;
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.shrink_to(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reservation_gives_back_what_it_took() {
+        let budget = Budget::new(100);
+        let mut held = budget.reserve(40).expect("40 of 100 fit");
+        held.grow(60).expect("another 60 fit");
+        assert_eq!(held.grow(1), Err(OverBudget));
+        held.shrink_to(30);
+        assert_eq!(budget.used.load(Ordering::Relaxed), 30);
+        drop(held);
+        assert_eq!(budget.used.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_refused_reservation_holds_nothing() {
+        let budget = Budget::new(100);
+        assert_eq!(budget.reserve(101).err(), Some(OverBudget));
+        assert_eq!(budget.reserve(usize::MAX).err(), Some(OverBudget));
+        assert_eq!(budget.used.load(Ordering::Relaxed), 0);
+    }
+}

@@ -1,0 +1,194 @@
+//! Forwarding: queue → upstream → settle, in tasks of its own, so that the upstream's mood never reaches
+//! the SDK.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use bytes::Bytes;
+use http::header::{CONTENT_ENCODING, HOST, HeaderValue};
+use http::{Method, Request, Response};
+use http_body_util::Full;
+use relay_compression::ContentEncoding;
+use relay_quotas::RateLimits;
+
+use crate::client::ClientError;
+use crate::ledger::Loss;
+use crate::pace::{Change, backoff};
+use crate::queue::{Next, Place, Queue, Record};
+use crate::relay::{Relay, Worker};
+use crate::settle::{Verdict, verdict};
+
+/// Starts a drain on this worker if there is something that may be sent.
+pub(crate) fn kick(worker: &Arc<Worker>) {
+    let Some(queue) = worker.relay.queue() else { return };
+    if queue.has_work(Instant::now()) {
+        let worker = Arc::clone(worker);
+        tokio::spawn(async move { drain(worker).await });
+    }
+}
+
+/// Sends what may be sent, one envelope after another, until nothing may.
+async fn drain(worker: Arc<Worker>) {
+    let Some(queue) = worker.relay.queue() else { return };
+    while let Next::Send(place, record) = queue.take(Instant::now()) {
+        if let Some(until) = held_back(&worker.relay, &record) {
+            queue.hold(place, record, until);
+            continue;
+        }
+        let record = match in_current_encoding(&worker, record) {
+            Ok(record) => record,
+            Err(record) => {
+                worker.relay.ledger.lost(record.item_count(), &Loss::Unreadable);
+                tell(queue.settled());
+                continue;
+            }
+        };
+        let started = Instant::now();
+        let answer = send(&worker, &record).await;
+        settle(&worker, queue, place, record, started, &answer);
+        // The window may have opened: one drain begets another while there is more to do.
+        kick(&worker);
+    }
+}
+
+/// Until when a record must wait because every item of it is rate limited. A record of which some items are
+/// limited goes: the upstream drops those and accounts for them.
+fn held_back(relay: &Relay, record: &Record) -> Option<Instant> {
+    let limits = relay.learned.of(record.key);
+    if limits.is_empty() {
+        return None;
+    }
+    let now = SystemTime::now();
+    let until = record.items.iter().map(|categories| {
+        categories
+            .iter()
+            .filter_map(|category| limits.active(category, now))
+            .map(|limit| limit.until)
+            .max()
+    });
+    let until = until.collect::<Option<Vec<_>>>()?.into_iter().min()?;
+    Some(Instant::now() + until.duration_since(now).unwrap_or_default())
+}
+
+/// The record in the encoding that the upstream reads by now.
+fn in_current_encoding(worker: &Worker, mut record: Record) -> Result<Record, Record> {
+    let encoding = worker.relay.encoding.current();
+    if record.encoding == encoding {
+        return Ok(record);
+    }
+    let limit = worker.relay.budget.total();
+    let Ok(plain) = relay_compression::decode(record.encoding, record.body.clone(), limit) else {
+        return Err(record);
+    };
+    let Ok(body) = worker.encode(encoding, [&plain[..]]) else { return Err(record) };
+    // The envelope is accepted already, so it may exceed the budget by what it grows.
+    record.memory.shrink_to(body.len());
+    (record.body, record.encoding) = (body, encoding);
+    Ok(record)
+}
+
+async fn send(worker: &Worker, record: &Record) -> Result<Response<Bytes>, ClientError> {
+    let mut request = Request::new(Full::new(record.body.clone()));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = worker.relay.envelope_uri(record.project);
+    *request.headers_mut() = record.headers.clone();
+    if record.encoding != ContentEncoding::Identity {
+        let encoding = HeaderValue::from_static(record.encoding.as_str());
+        request.headers_mut().insert(CONTENT_ENCODING, encoding);
+    }
+    if let Some(host) = &worker.relay.host_header {
+        request.headers_mut().insert(HOST, host.clone());
+    }
+    worker.client.send(request).await
+}
+
+fn settle(
+    worker: &Worker,
+    queue: &Queue,
+    place: Place,
+    mut record: Record,
+    started: Instant,
+    answer: &Result<Response<Bytes>, ClientError>,
+) {
+    let Worker { relay, .. } = worker;
+    let now = Instant::now();
+    let lost = |record: Record, loss: Loss| {
+        relay.ledger.lost(record.item_count(), &loss);
+        queue.settled()
+    };
+    let change = match verdict(answer, SystemTime::now()) {
+        Verdict::Delivered => {
+            relay.ledger.delivered(record.item_count());
+            queue.settled()
+        }
+        Verdict::Away => {
+            if let Err(error) = answer {
+                tracing::debug!(
+                    error = error as &dyn std::error::Error,
+                    "the upstream did not answer"
+                );
+            }
+            queue.put_back(place, record, started, now, jitter())
+        }
+        Verdict::Later => put_off(relay, queue, place, record),
+        Verdict::HeldBack(limits) => {
+            learn(relay, &record, limits);
+            put_off(relay, queue, place, record)
+        }
+        Verdict::Limited(limits) => {
+            let at = SystemTime::now();
+            let limited = record.items.iter().filter(|categories| {
+                categories.iter().any(|category| limits.active(category, at).is_some())
+            });
+            let limited = limited.count() as u64;
+            relay.ledger.lost(limited, &Loss::LimitedUpstream);
+            relay.ledger.delivered(record.item_count() - limited);
+            learn(relay, &record, limits);
+            queue.settled()
+        }
+        Verdict::Reencode => match relay.encoding.step_down(record.encoding) {
+            Some(_) => queue.put_off(place, record, now),
+            None => lost(record, Loss::Refused(http::StatusCode::UNSUPPORTED_MEDIA_TYPE)),
+        },
+        Verdict::Refused(status) => {
+            let since = *record.refused_since.get_or_insert(now);
+            if now.duration_since(since) < relay.config.http.refusal_grace_period {
+                put_off(relay, queue, place, record)
+            } else {
+                tracing::warn!(%status, project = record.project, "the upstream refuses an envelope, discarding it");
+                lost(record, Loss::Refused(status))
+            }
+        }
+        Verdict::Rejected(status) => {
+            tracing::warn!(%status, project = record.project, "the upstream rejected an envelope, discarding it");
+            lost(record, Loss::Refused(status))
+        }
+    };
+    tell(change);
+}
+
+fn put_off(relay: &Relay, queue: &Queue, place: Place, mut record: Record) -> Option<Change> {
+    let pause = backoff(&relay.pace, record.attempts, jitter());
+    record.attempts = record.attempts.saturating_add(1);
+    queue.put_off(place, record, Instant::now() + pause)
+}
+
+fn learn(relay: &Relay, record: &Record, limits: RateLimits) {
+    if !limits.is_empty() {
+        relay.learned.learn(record.key, limits, SystemTime::now());
+    }
+}
+
+fn tell(change: Option<Change>) {
+    match change {
+        Some(Change::OutageBegan) => tracing::error!("the upstream is away, envelopes wait"),
+        Some(Change::OutageEnded) => tracing::info!("the upstream is back"),
+        None => {}
+    }
+}
+
+/// A number in 0..1 that differs between calls and between processes.
+fn jitter() -> f64 {
+    RandomState::new().hash_one(0_u8) as f64 / u64::MAX as f64
+}

@@ -1,0 +1,129 @@
+//! The ledger: what became of every item. Received = delivered + waiting + discarded, at any time.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use http::StatusCode;
+use relay_protocol::DiscardReason;
+
+/// Counts of envelope items since the relay started.
+///
+/// `received == delivered + waiting + discarded` holds whenever no request is in the middle of its way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Stats {
+    /// In envelopes that could be read, from authenticated senders.
+    pub received: u64,
+    /// Taken by the upstream.
+    pub delivered: u64,
+    /// In the queue, on their way, or captured.
+    pub waiting: u64,
+    /// By reason: `rate_limited:<code>`, `too_large:<type>`, `upstream_refused:<status>`, …
+    pub discarded: BTreeMap<String, u64>,
+}
+
+impl Stats {
+    /// The sum over all reasons.
+    pub fn discarded_total(&self) -> u64 {
+        self.discarded.values().sum()
+    }
+}
+
+/// Why items left the relay other than towards the upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Loss {
+    /// Decided on the way in.
+    Policy(DiscardReason),
+    /// Of a type unknown to us, and unknown types are not accepted.
+    UnknownType,
+    /// There was no room for the envelope; the SDK was told so.
+    QueueFull,
+    /// Could not be decoded again, to be sent in another encoding.
+    Unreadable,
+    /// The upstream said no, for good or for longer than the grace period.
+    Refused(StatusCode),
+    /// The upstream took the envelope and dropped these items by a rate limit, which it accounts for.
+    LimitedUpstream,
+    /// Still waiting when the time to shut down was over.
+    Shutdown,
+    /// Made way for newer captured envelopes.
+    CaptureFull,
+    /// Deleted over the capture API.
+    Purged,
+}
+
+impl fmt::Display for Loss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Policy(reason @ DiscardReason::RateLimited(_)) => match reason.as_str() {
+                "" => f.write_str("rate_limited"),
+                code => write!(f, "rate_limited:{code}"),
+            },
+            Self::Policy(reason) => f.write_str(reason.as_str()),
+            Self::UnknownType => f.write_str("unknown_type"),
+            Self::QueueFull => f.write_str("queue_full"),
+            Self::Unreadable => f.write_str("internal"),
+            Self::Refused(status) => write!(f, "upstream_refused:{}", status.as_u16()),
+            Self::LimitedUpstream => f.write_str("upstream_rate_limited"),
+            Self::Shutdown => f.write_str("shutdown"),
+            Self::CaptureFull => f.write_str("capture_full"),
+            Self::Purged => f.write_str("purged"),
+        }
+    }
+}
+
+/// Where every item is entered when it comes and when it goes.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    received: AtomicU64,
+    delivered: AtomicU64,
+    waiting: AtomicU64,
+    discarded: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Ledger {
+    pub(crate) fn received(&self, items: u64) {
+        self.received.fetch_add(items, Ordering::Relaxed);
+    }
+
+    /// Items that were turned away before they waited anywhere.
+    pub(crate) fn rejected(&self, items: u64, loss: &Loss) {
+        if items > 0 {
+            let mut discarded = self.discarded.lock().unwrap_or_else(PoisonError::into_inner);
+            *discarded.entry(loss.to_string()).or_default() += items;
+        }
+    }
+
+    pub(crate) fn waits(&self, items: u64) {
+        self.waiting.fetch_add(items, Ordering::Relaxed);
+    }
+
+    pub(crate) fn delivered(&self, items: u64) {
+        self.waiting.fetch_sub(items, Ordering::Relaxed);
+        self.delivered.fetch_add(items, Ordering::Relaxed);
+    }
+
+    /// Items that waited and will not be delivered.
+    pub(crate) fn lost(&self, items: u64, loss: &Loss) {
+        self.waiting.fetch_sub(items, Ordering::Relaxed);
+        self.rejected(items, loss);
+    }
+
+    /// Whatever still waits is lost; gives back how many items that are.
+    pub(crate) fn lose_the_rest(&self, loss: &Loss) -> u64 {
+        let rest = self.waiting.swap(0, Ordering::Relaxed);
+        self.rejected(rest, loss);
+        rest
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        Stats {
+            received: self.received.load(Ordering::Relaxed),
+            delivered: self.delivered.load(Ordering::Relaxed),
+            waiting: self.waiting.load(Ordering::Relaxed),
+            discarded: self.discarded.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        }
+    }
+}

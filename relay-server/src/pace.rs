@@ -1,0 +1,212 @@
+//! Pace: how many envelopes may be on their way to the upstream, and when the next may start.
+//!
+//! Pure bookkeeping: `now` and randomness are passed in.
+
+use std::time::{Duration, Instant};
+
+/// One upstream's mood.
+///
+/// A network failure closes the window to one envelope and pauses with growing, jittered delays; every
+/// answer doubles the window again, so that a recovering upstream is not met by the whole backlog.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    settings: PaceSettings,
+    window: usize,
+    in_flight: usize,
+    /// Failed rounds in a row; one round is one pause, however many envelopes failed in it.
+    failures: u32,
+    failing_since: Option<Instant>,
+    outage: bool,
+    resume_at: Option<Instant>,
+}
+
+/// What the pace is set to (`http.*`, `limits.max_concurrent_requests`).
+#[derive(Debug, Clone)]
+pub(crate) struct PaceSettings {
+    pub(crate) max_in_flight: usize,
+    pub(crate) retry_delay: Duration,
+    pub(crate) max_retry_interval: Duration,
+    pub(crate) outage_grace_period: Duration,
+}
+
+/// Whether another envelope may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Permission {
+    /// Now; the caller owes an [`Pace::answered`] or [`Pace::failed`].
+    Granted,
+    /// When one of those in flight is settled.
+    Full,
+    /// Not before this time.
+    Paused(Instant),
+}
+
+/// A change in the upstream's state that an operator wants to hear of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// Network failures have gone on for the grace period.
+    OutageBegan,
+    /// The first answer after that.
+    OutageEnded,
+}
+
+impl Pace {
+    pub(crate) fn new(settings: PaceSettings) -> Self {
+        let window = settings.max_in_flight.max(1);
+        Self {
+            settings,
+            window,
+            in_flight: 0,
+            failures: 0,
+            failing_since: None,
+            outage: false,
+            resume_at: None,
+        }
+    }
+
+    /// Asks to send one more envelope at `now`.
+    pub(crate) fn start(&mut self, now: Instant) -> Permission {
+        if self.in_flight >= self.window {
+            return Permission::Full;
+        }
+        match self.resume_at {
+            Some(at) if at > now => Permission::Paused(at),
+            _ => {
+                self.in_flight += 1;
+                Permission::Granted
+            }
+        }
+    }
+
+    /// Whether [`Pace::start`] would grant.
+    pub(crate) fn has_room(&self, now: Instant) -> bool {
+        self.in_flight < self.window && self.resume_at.is_none_or(|at| at <= now)
+    }
+
+    /// The end of the pause, if there is one.
+    pub(crate) fn resume_at(&self) -> Option<Instant> {
+        self.resume_at
+    }
+
+    /// The permission was not used after all.
+    pub(crate) fn unused(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
+    /// The upstream answered, whatever it said.
+    pub(crate) fn answered(&mut self) -> Option<Change> {
+        self.unused();
+        self.window = (self.window * 2).min(self.settings.max_in_flight.max(1));
+        self.resume_at = None;
+        self.failures = 0;
+        self.failing_since = None;
+        std::mem::take(&mut self.outage).then_some(Change::OutageEnded)
+    }
+
+    /// No answer, or one that says as much (502, 503, 504). `jitter` is in 0..1.
+    ///
+    /// `started` is when that attempt began: those that were under way when the pause began say nothing new.
+    pub(crate) fn failed(&mut self, started: Instant, now: Instant, jitter: f64) -> Option<Change> {
+        self.unused();
+        self.window = 1;
+        if self.resume_at.is_some_and(|at| started < at) {
+            return None;
+        }
+        let pause = backoff(&self.settings, self.failures, jitter);
+        self.failures = self.failures.saturating_add(1);
+        self.resume_at = Some(now + pause);
+
+        let since = *self.failing_since.get_or_insert(started);
+        let grace = self.settings.outage_grace_period;
+        if self.outage || now.saturating_duration_since(since) < grace {
+            return None;
+        }
+        self.outage = true;
+        Some(Change::OutageBegan)
+    }
+}
+
+/// The pause after `failures` failures before this one: doubling from `retry_delay` up to
+/// `max_retry_interval`, of which the last quarter is left to chance so that relays do not march in step.
+pub(crate) fn backoff(settings: &PaceSettings, failures: u32, jitter: f64) -> Duration {
+    let doubled = settings.retry_delay.saturating_mul(1_u32 << failures.min(16));
+    doubled.min(settings.max_retry_interval).mul_f64(0.75 + 0.25 * jitter.clamp(0.0, 1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> PaceSettings {
+        PaceSettings {
+            max_in_flight: 8,
+            retry_delay: Duration::from_secs(1),
+            max_retry_interval: Duration::from_secs(60),
+            outage_grace_period: Duration::from_secs(10),
+        }
+    }
+
+    #[test]
+    fn a_failure_pauses_and_lets_one_envelope_probe() {
+        let (mut pace, t0) = (Pace::new(settings()), Instant::now());
+        assert_eq!(pace.start(t0), Permission::Granted);
+        pace.failed(t0, t0, 1.0);
+        let resume = t0 + Duration::from_secs(1);
+        assert_eq!(pace.start(t0), Permission::Paused(resume));
+        assert_eq!(pace.start(resume), Permission::Granted);
+        assert_eq!(pace.start(resume), Permission::Full);
+    }
+
+    #[test]
+    fn envelopes_that_fail_together_count_as_one_failure() {
+        let (mut pace, t0) = (Pace::new(settings()), Instant::now());
+        for _ in 0..5 {
+            assert_eq!(pace.start(t0), Permission::Granted);
+        }
+        for _ in 0..5 {
+            pace.failed(t0, t0, 1.0);
+        }
+        assert_eq!(pace.start(t0 + Duration::from_secs(1)), Permission::Granted);
+    }
+
+    #[test]
+    fn answers_reopen_the_window_step_by_step() {
+        let (mut pace, t0) = (Pace::new(settings()), Instant::now());
+        assert_eq!(pace.start(t0), Permission::Granted);
+        pace.failed(t0, t0, 1.0);
+        let t1 = t0 + Duration::from_secs(1);
+        assert_eq!(pace.start(t1), Permission::Granted);
+        pace.answered();
+        assert_eq!(pace.start(t1), Permission::Granted);
+        assert_eq!(pace.start(t1), Permission::Granted);
+        assert_eq!(pace.start(t1), Permission::Full);
+    }
+
+    #[test]
+    fn an_outage_is_told_once_when_it_begins_and_once_when_it_ends() {
+        let (mut pace, t0) = (Pace::new(settings()), Instant::now());
+        let mut now = t0;
+        let mut told = Vec::new();
+        for _ in 0..8 {
+            loop {
+                match pace.start(now) {
+                    Permission::Granted => break,
+                    Permission::Paused(at) => now = at,
+                    Permission::Full => unreachable!("nothing else is in flight"),
+                }
+            }
+            told.extend(pace.failed(now, now, 1.0));
+        }
+        assert_eq!(told, [Change::OutageBegan]);
+        now += Duration::from_secs(60);
+        assert_eq!(pace.start(now), Permission::Granted);
+        assert_eq!(pace.answered(), Some(Change::OutageEnded));
+    }
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let pauses: Vec<u64> = (0..8).map(|n| backoff(&settings(), n, 1.0).as_secs()).collect();
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(backoff(&settings(), 0, 0.0), Duration::from_millis(750));
+        assert_eq!(backoff(&settings(), u32::MAX, 1.0), Duration::from_secs(60));
+    }
+}

@@ -1,0 +1,243 @@
+//! The queue between accepting and forwarding: in memory, oldest first, paid for from the byte budget.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use relay_compression::ContentEncoding;
+use relay_dsn::ProjectKey;
+use relay_protocol::DataCategories;
+use tokio::sync::Notify;
+
+use crate::budget::Reservation;
+use crate::pace::{Change, Pace, PaceSettings, Permission};
+
+/// One envelope on its way to the upstream: what must be known to send it, beside the bytes to send.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) key: ProjectKey,
+    pub(crate) project: u64,
+    /// The categories of each item, to hold back what is rate limited.
+    pub(crate) items: Box<[DataCategories]>,
+    /// Of the upstream request; all but the encoding.
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) encoding: ContentEncoding,
+    pub(crate) memory: Reservation,
+    /// Attempts that the upstream answered without taking the envelope.
+    pub(crate) attempts: u32,
+    pub(crate) refused_since: Option<Instant>,
+}
+
+impl Record {
+    pub(crate) fn item_count(&self) -> u64 {
+        self.items.len() as u64
+    }
+}
+
+/// A place in the order of arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place(u64);
+
+/// What [`Queue::take`] found.
+#[derive(Debug)]
+pub(crate) enum Next {
+    /// This one may go now; the caller owes one of the settling calls.
+    Send(Place, Record),
+    /// Nothing now; the pacer knows when there will be.
+    Nothing,
+}
+
+/// The queue is closed: the relay is shutting down.
+#[derive(Debug)]
+pub(crate) struct Closed;
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    state: Mutex<State>,
+    /// Told whenever the answer of [`Queue::due`] may have changed, and of every settling once closed.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    ready: BTreeMap<Place, Record>,
+    later: BTreeMap<(Instant, Place), Record>,
+    in_flight: usize,
+    pace: Pace,
+    resume_at: Option<Instant>,
+    next_place: u64,
+    closed: bool,
+}
+
+impl Queue {
+    pub(crate) fn new(settings: PaceSettings) -> Self {
+        let state = State {
+            ready: BTreeMap::new(),
+            later: BTreeMap::new(),
+            in_flight: 0,
+            pace: Pace::new(settings),
+            resume_at: None,
+            next_place: 0,
+            closed: false,
+        };
+        Self { state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    /// Appends a record.
+    pub(crate) fn push(&self, record: Record) -> Result<(), Closed> {
+        let mut state = self.state();
+        if state.closed {
+            return Err(Closed);
+        }
+        let place = Place(state.next_place);
+        state.next_place += 1;
+        state.ready.insert(place, record);
+        Ok(())
+    }
+
+    /// The oldest record that may be sent at `now`.
+    pub(crate) fn take(&self, now: Instant) -> Next {
+        let mut state = self.state();
+        state.ripen(now);
+        if state.ready.is_empty() {
+            return Next::Nothing;
+        }
+        match state.pace.start(now) {
+            Permission::Granted => {}
+            Permission::Full => return Next::Nothing,
+            Permission::Paused(at) => {
+                let known = state.resume_at.replace(at) == Some(at);
+                drop(state);
+                if !known {
+                    self.changed.notify_waiters();
+                }
+                return Next::Nothing;
+            }
+        }
+        state.resume_at = None;
+        state.in_flight += 1;
+        let (place, record) =
+            state.ready.pop_first().expect("looked at above, under the same lock");
+        Next::Send(place, record)
+    }
+
+    /// The upstream answered and has taken care of the record.
+    pub(crate) fn settled(&self) -> Option<Change> {
+        self.landed(State::answered)
+    }
+
+    /// The upstream answered, but the record stays; it may be sent again at `at`.
+    pub(crate) fn put_off(&self, place: Place, record: Record, at: Instant) -> Option<Change> {
+        self.landed(|state| {
+            state.later.insert((at, place), record);
+            state.answered()
+        })
+    }
+
+    /// The upstream is away; the record goes back to its place.
+    pub(crate) fn put_back(
+        &self,
+        place: Place,
+        record: Record,
+        started: Instant,
+        now: Instant,
+        jitter: f64,
+    ) -> Option<Change> {
+        self.landed(|state| {
+            state.ready.insert(place, record);
+            let change = state.pace.failed(started, now, jitter);
+            state.resume_at = state.pace.resume_at();
+            change
+        })
+    }
+
+    /// The record was not sent after all; it may be at `at`.
+    pub(crate) fn hold(&self, place: Place, record: Record, at: Instant) {
+        self.landed(|state| {
+            state.later.insert((at, place), record);
+            state.pace.unused();
+            None
+        });
+    }
+
+    fn landed(&self, change: impl FnOnce(&mut State) -> Option<Change>) -> Option<Change> {
+        let mut state = self.state();
+        state.in_flight -= 1;
+        let change = change(&mut state);
+        let tell = state.closed || state.resume_at.is_some() || !state.later.is_empty();
+        drop(state);
+        if tell {
+            self.changed.notify_waiters();
+        }
+        change
+    }
+
+    /// Whether another envelope could be sent at once.
+    pub(crate) fn has_work(&self, now: Instant) -> bool {
+        let mut state = self.state();
+        state.ripen(now);
+        !state.ready.is_empty() && state.pace.has_room(now)
+    }
+
+    /// When the next record that cannot go now may go.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let state = self.state();
+        let paused = state.resume_at.filter(|_| !state.ready.is_empty());
+        let later = state.later.keys().next().map(|(at, _)| *at);
+        [paused, later].into_iter().flatten().min()
+    }
+
+    /// Completes when the answer of [`Queue::due`] may have changed since the future was enabled.
+    pub(crate) fn changed(&self) -> tokio::sync::futures::Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// Takes nothing more.
+    pub(crate) fn close(&self) {
+        self.state().closed = true;
+        self.changed.notify_waiters();
+    }
+
+    /// Completes when nothing waits and nothing is on its way, or when nothing of what waits may be sent
+    /// before `deadline`.
+    pub(crate) async fn settled_or_hopeless(&self, deadline: Instant) {
+        loop {
+            let mut changed = std::pin::pin!(self.changed());
+            // From here on no change is missed, also one between the look and the wait.
+            changed.as_mut().enable();
+            let hopeless = self.due().is_some_and(|due| due > deadline);
+            let state = self.state();
+            let empty = state.ready.is_empty() && (state.later.is_empty() || hopeless);
+            if state.in_flight == 0 && (empty || hopeless) {
+                return;
+            }
+            drop(state);
+            changed.await;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Moves what has waited long enough back into the order of arrival.
+    fn ripen(&mut self, now: Instant) {
+        while let Some(entry) = self.later.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
+            let ((_, place), record) = entry.remove_entry();
+            self.ready.insert(place, record);
+        }
+    }
+
+    fn answered(&mut self) -> Option<Change> {
+        self.resume_at = None;
+        self.pace.answered()
+    }
+}

@@ -1,0 +1,158 @@
+//! Rejections: why a request was turned away, and the answer that says so.
+
+use std::error::Error;
+
+use http::StatusCode;
+use http::header::{HeaderValue, RETRY_AFTER};
+use relay_auth::AuthError;
+use relay_pipeline::ItemTooLarge;
+
+use crate::body::BodyError;
+use crate::meta::OriginMismatch;
+use crate::reply::{Reply, json, text};
+use crate::settle::RATE_LIMITS;
+
+/// Why a request was turned away. The texts are those of the protocol (`spec/ingest.md` 3.2): SDKs show
+/// them, and some compare them.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Rejection {
+    #[error("bad project path parameter")]
+    ProjectId(#[source] BadProjectId),
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    #[error("bad envelope authentication header")]
+    EnvelopeAuth(#[source] serde_json::Error),
+    #[error("bad x-sentry-relay-signature header")]
+    Signature,
+    #[error("Failed to deserialize query string: missing field `sentry_data`")]
+    NoStoreData,
+    #[error("Failed to buffer the request body: {0}")]
+    Body(#[from] BodyError),
+    #[error("empty request body")]
+    EmptyBody,
+    #[error("invalid request body")]
+    StoreBody(#[source] crate::store::PayloadError),
+    #[error("invalid JSON data: {0:?}")]
+    Json(#[source] serde_json::Error),
+    #[error("invalid event envelope")]
+    Envelope(#[source] relay_envelope::DecodeError),
+    #[error("invalid event envelope")]
+    Mismatch(#[source] Mismatch),
+    #[error("envelope contains internal items")]
+    InternalItems,
+    #[error(transparent)]
+    TooLarge(#[from] ItemTooLarge),
+    #[error(
+        "Sentry dropped data due to a quota or internal rate limit being reached. This will not affect your \
+         application. See https://docs.sentry.io/product/accounts/quotas/ for more information."
+    )]
+    RateLimited { limits: String, retry_after: u64 },
+    #[error("failed to queue envelope")]
+    Queue(#[source] QueueError),
+}
+
+/// The project in the path is not a number.
+#[derive(Debug, thiserror::Error)]
+#[error("Cannot parse `project_id` with value `{0}` to a `u64`")]
+pub(crate) struct BadProjectId(pub(crate) String);
+
+/// The envelope's own header contradicts the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Mismatch {
+    #[error("project id header mismatch between envelope and request")]
+    Project,
+    #[error("public key header mismatch between envelope and request")]
+    Key,
+    #[error(transparent)]
+    Origin(#[from] OriginMismatch),
+}
+
+/// Why an envelope has no place in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum QueueError {
+    #[error("envelope buffer channel is closed")]
+    Closed,
+    #[error("envelope buffer does not have capacity")]
+    Full,
+    #[error("the envelope could not be encoded")]
+    Encoding,
+}
+
+/// When to come back after a 503, in seconds: the queue drains, or another relay takes over.
+const RETRY_AFTER_OVERLOAD: u64 = 5;
+
+impl Rejection {
+    /// The answer: status, body and headers.
+    pub(crate) fn into_reply(self) -> Reply {
+        let status = self.status();
+        let mut reply = match &self {
+            Self::NoStoreData | Self::Body(_) if status != StatusCode::SERVICE_UNAVAILABLE => {
+                text(status, self.to_string())
+            }
+            Self::Body(error) => {
+                detail(status, "failed to queue envelope", vec![error.to_string()])
+            }
+            _ => detail(status, &self.to_string(), self.causes()),
+        };
+        let headers = reply.headers_mut();
+        match self {
+            Self::RateLimited { limits, retry_after } => {
+                headers.insert(RETRY_AFTER, retry_after.into());
+                // A reason code that does not fit into a header is not worth losing the answer for.
+                if let Ok(limits) = HeaderValue::try_from(limits) {
+                    headers.insert(RATE_LIMITS, limits);
+                }
+            }
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(RETRY_AFTER, RETRY_AFTER_OVERLOAD.into());
+            }
+            _ => {}
+        }
+        reply
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Auth(AuthError::Key(_) | AuthError::UnsupportedVersion(_)) => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::Auth(_) | Self::EnvelopeAuth(_) => StatusCode::UNAUTHORIZED,
+            Self::Body(BodyError::TooLong) | Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body(BodyError::Stalled) => StatusCode::REQUEST_TIMEOUT,
+            Self::Body(BodyError::OverBudget) | Self::Queue(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::ProjectId(_)
+            | Self::Signature
+            | Self::NoStoreData
+            | Self::Body(_)
+            | Self::EmptyBody
+            | Self::StoreBody(_)
+            | Self::Json(_)
+            | Self::Envelope(_)
+            | Self::Mismatch(_)
+            | Self::InternalItems => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    fn causes(&self) -> Vec<String> {
+        let mut causes = Vec::new();
+        let mut error = self.source();
+        while let Some(cause) = error {
+            causes.push(cause.to_string());
+            error = cause.source();
+        }
+        causes
+    }
+}
+
+/// The JSON error body of the protocol: a detail and, where there are any, its causes.
+pub(crate) fn detail(status: StatusCode, detail: &str, causes: Vec<String>) -> Reply {
+    #[derive(serde::Serialize)]
+    struct Body<'a> {
+        detail: &'a str,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        causes: Vec<String>,
+    }
+    let body = serde_json::to_vec(&Body { detail, causes }).expect("strings serialise");
+    json(status, body)
+}

@@ -1,0 +1,188 @@
+//! The service: one request in, one answer out.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
+
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
+use http::{HeaderValue, Method, Request, StatusCode};
+use hyper::body::Incoming;
+use matchit::Router;
+use relay_compression::ContentEncoding;
+
+use crate::ingest::{Accepted, Arrival, Endpoint, ingest};
+use crate::relay::{Phase, Relay, Worker};
+use crate::reply::{
+    Reply, empty, finish, json, method_not_allowed, preflight, reply, text, with_cors,
+};
+use crate::store::PIXEL;
+use crate::{capture, passthrough};
+
+/// Every path we answer ourselves. Anything else below `/api/` is passed through to the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Route {
+    Envelope,
+    Store,
+    Health,
+    Live,
+    CapturedList,
+    CapturedEntry,
+    CapturedItem,
+    /// Below `/api/relay/`, which is ours alone.
+    Nothing,
+}
+
+static ROUTES: LazyLock<Router<Route>> = LazyLock::new(|| {
+    let mut routes = Router::new();
+    for (path, route) in [
+        ("/api/{project_id}/envelope/", Route::Envelope),
+        ("/api/{project_id}/store/", Route::Store),
+        ("/api/store/", Route::Store),
+        ("/api/0/relays/live/", Route::Live),
+        ("/api/relay/healthcheck/{kind}/", Route::Health),
+        ("/api/relay/events/", Route::CapturedList),
+        ("/api/relay/events/{id}/", Route::CapturedEntry),
+        ("/api/relay/events/{id}/items/{index}/", Route::CapturedItem),
+        ("/api/relay/{*rest}", Route::Nothing),
+    ] {
+        routes.insert(path, route).expect("no two routes collide");
+    }
+    routes
+});
+
+/// Answers one request.
+pub(crate) async fn respond(
+    worker: &Arc<Worker>,
+    peer: IpAddr,
+    request: Request<Incoming>,
+) -> Reply {
+    let accept_encoding = request.headers().get(ACCEPT_ENCODING).cloned();
+    let answer = match content_encoding(&request) {
+        Ok(encoding) => route(worker, peer, request, encoding).await,
+        Err(refusal) => refusal,
+    };
+    finish(answer, accept_encoding.as_ref())
+}
+
+/// Checked before routing: an encoding that nobody here reads is refused on any path (`spec/ingest.md` 4).
+fn content_encoding(request: &Request<Incoming>) -> Result<ContentEncoding, Reply> {
+    let named = request.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
+    ContentEncoding::from_header(named).map_err(|_| {
+        let mut refusal = empty(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        let known = HeaderValue::from_static("zstd,gzip,deflate,br");
+        refusal.headers_mut().insert(ACCEPT_ENCODING, known);
+        refusal
+    })
+}
+
+async fn route(
+    worker: &Arc<Worker>,
+    peer: IpAddr,
+    request: Request<Incoming>,
+    encoding: ContentEncoding,
+) -> Reply {
+    let relay = &worker.relay;
+    let uri = request.uri().clone();
+    let (path, query) = (with_single_slashes(uri.path()), uri.query());
+    let Ok(matched) = ROUTES.at(&path) else {
+        return pass_through(worker, request, &path, encoding, peer).await;
+    };
+    let parameter = |name| matched.params.get(name).unwrap_or_default();
+    let method = request.method();
+    match matched.value {
+        Route::Envelope | Route::Store => {
+            let method = method.clone();
+            let project = matched.params.get("project_id");
+            let answer = take_in(worker, peer, request, encoding, *matched.value, project).await;
+            with_cors(answer, &method)
+        }
+        Route::Health => health(relay, method, parameter("kind")),
+        Route::Live => health(relay, method, "live"),
+        Route::CapturedList => capture::list(relay, method, query).await,
+        Route::CapturedEntry => {
+            capture::show(relay, method, parameter("id"), query, request.headers())
+        }
+        Route::CapturedItem => {
+            capture::show_item(relay, method, parameter("id"), parameter("index"))
+        }
+        Route::Nothing => empty(StatusCode::NOT_FOUND),
+    }
+}
+
+/// Any run of slashes counts as one.
+fn with_single_slashes(path: &str) -> Cow<'_, str> {
+    if !path.contains("//") {
+        return Cow::Borrowed(path);
+    }
+    let mut single = String::with_capacity(path.len());
+    for character in path.chars() {
+        if character != '/' || !single.ends_with('/') {
+            single.push(character);
+        }
+    }
+    Cow::Owned(single)
+}
+
+async fn pass_through(
+    worker: &Worker,
+    request: Request<Incoming>,
+    path: &str,
+    encoding: ContentEncoding,
+    peer: IpAddr,
+) -> Reply {
+    if !passthrough::is_eligible(&worker.relay, path) {
+        return empty(StatusCode::NOT_FOUND);
+    }
+    if worker.relay.phase() != Phase::Running {
+        return empty(StatusCode::SERVICE_UNAVAILABLE);
+    }
+    passthrough::pass_through(worker, request, path, encoding, peer).await
+}
+
+async fn take_in(
+    worker: &Arc<Worker>,
+    peer: IpAddr,
+    request: Request<Incoming>,
+    encoding: ContentEncoding,
+    route: Route,
+    project: Option<&str>,
+) -> Reply {
+    let endpoint = match (route, request.method()) {
+        (Route::Envelope, &Method::POST) => Endpoint::Envelope,
+        (Route::Envelope, &Method::OPTIONS) => return preflight("POST"),
+        (Route::Envelope, _) => return method_not_allowed("POST"),
+        (_, &Method::POST) => Endpoint::Store,
+        (_, &Method::GET | &Method::HEAD) => Endpoint::StorePixel,
+        (_, &Method::OPTIONS) => return preflight("POST,GET,HEAD"),
+        _ => return method_not_allowed("POST,GET,HEAD"),
+    };
+    let (head, body) = request.into_parts();
+    match ingest(worker, Arrival { endpoint, project, peer, head: &head, body, encoding }).await {
+        Ok(_) if endpoint == Endpoint::StorePixel => {
+            reply(StatusCode::OK, Some("image/gif"), PIXEL.into())
+        }
+        Ok(Accepted { event_id: Some(id) }) => json(StatusCode::OK, format!(r#"{{"id":"{id}"}}"#)),
+        Ok(Accepted { event_id: None }) => json(StatusCode::OK, "{}"),
+        Err(rejection) => {
+            tracing::debug!(
+                error = &rejection as &dyn std::error::Error,
+                "a request was turned away"
+            );
+            rejection.into_reply()
+        }
+    }
+}
+
+/// `live` while we answer at all; `ready` while we take data in: not on the way out, and not full.
+fn health(relay: &Relay, method: &Method, kind: &str) -> Reply {
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return method_not_allowed("GET,HEAD");
+    }
+    let is_healthy = match kind {
+        "live" => true,
+        "ready" => relay.phase() == Phase::Running && relay.budget.has_room(),
+        _ => return text(StatusCode::BAD_REQUEST, "unknown health check: neither live nor ready"),
+    };
+    let status = if is_healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    json(status, if is_healthy { r#"{"is_healthy":true}"# } else { r#"{"is_healthy":false}"# })
+}
