@@ -1,0 +1,11 @@
+//! The server seen from outside: real sockets, an in-process relay, an upstream that records.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod capture;
+mod hostile;
+mod http;
+mod proxying;
+mod settle;
+mod shutdown;
