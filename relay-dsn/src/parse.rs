@@ -1,0 +1,111 @@
+//! From text to a DSN: the plain ones by hand, all others with the `url` crate.
+//!
+//! A DSN is plain if the `url` crate would change nothing in it but drop the default port. What is not plain, or not
+//! a DSN at all, is none of the fast path's business.
+
+use std::net::Ipv4Addr;
+
+use url::Url;
+
+use crate::dsn::{Dsn, ProjectSecret, PublicKey};
+use crate::{ParseDsnError, ProjectId, ProjectKey, Scheme};
+
+/// Reads a plain DSN; nearly all are.
+pub(crate) fn plain(text: &str) -> Option<Dsn> {
+    let (scheme, rest) = match text.strip_prefix("https://") {
+        Some(rest) => (Scheme::Https, rest),
+        None => (Scheme::Http, text.strip_prefix("http://")?),
+    };
+    let (user_info, rest) = rest.split_once('@')?;
+    let (public_key, secret) = user_info.split_once(':').unwrap_or((user_info, ""));
+    let (authority, path) = rest.split_at_checked(rest.find('/')?)?;
+    let (host, port) = match authority.split_once(':') {
+        Some((host, port)) => (host, Some(plain_port(port)?)),
+        None => (authority, None),
+    };
+    let is_plain = !public_key.is_empty()
+        && public_key.bytes().chain(secret.bytes()).all(is_unreserved)
+        && is_plain_host(host)
+        && is_plain_path(path);
+    let (prefix, project_id) = split_path(path).filter(|_| is_plain)?;
+    Some(Dsn {
+        scheme,
+        public_key: public_key.into(),
+        secret_key: (!secret.is_empty()).then(|| ProjectSecret(secret.into())),
+        host: host.into(),
+        port: port.filter(|&port| port != scheme.default_port()),
+        prefix: prefix.into(),
+        project_id,
+    })
+}
+
+/// Reads any DSN, and says what is wrong with it in the order of the protocol.
+pub(crate) fn any(text: &str) -> Result<Dsn, ParseDsnError> {
+    let url = Url::parse(text).map_err(|_| ParseDsnError::Url)?;
+    if matches!(url.path(), "" | "/") {
+        return Err(ParseDsnError::EmptyPath);
+    }
+    let (prefix, project_id) = split_path(url.path()).ok_or(ParseDsnError::ProjectId)?;
+    if url.username().is_empty() {
+        return Err(ParseDsnError::PublicKey);
+    }
+    let scheme = match url.scheme() {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        _ => return Err(ParseDsnError::Scheme),
+    };
+    Ok(Dsn {
+        scheme,
+        public_key: url.username().into(),
+        secret_key: url.password().map(|secret| ProjectSecret(secret.into())),
+        host: url.host_str().ok_or(ParseDsnError::Url)?.into(),
+        port: url.port(),
+        prefix: prefix.into(),
+        project_id,
+    })
+}
+
+/// Spells a key so that the user name of a URL can hold it.
+pub(crate) fn user_name(key: ProjectKey) -> PublicKey {
+    if key.as_str().bytes().all(is_unreserved) {
+        return PublicKey::Project(key);
+    }
+    let mut url = Url::parse("http://host").expect("a URL");
+    url.set_username(key.as_str()).expect("a URL with a host takes any user name");
+    url.username().into()
+}
+
+/// The prefix, empty for `/`, and the project id; `None` if there is nothing but slashes.
+fn split_path(path: &str) -> Option<(&str, ProjectId)> {
+    let path = path.trim_end_matches('/');
+    let (prefix, id) = path.split_at_checked(path.rfind('/').map_or(0, |slash| slash + 1))?;
+    (!id.is_empty()).then(|| (if prefix == "/" { "" } else { prefix }, id.into()))
+}
+
+/// Whether a character stands for itself in any part of a URL.
+pub(crate) fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+fn is_plain_host(host: &str) -> bool {
+    let last_label = host.rsplit('.').next().unwrap_or_default();
+    let is_plain_end = match last_label.bytes().next() {
+        // Numbers at the end make it an IPv4 address, however odd; the standard library reads none but normal ones.
+        Some(b'0'..=b'9') => host.parse::<Ipv4Addr>().is_ok(),
+        Some(_) => true,
+        None => false,
+    };
+    is_plain_end
+        && host.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_'))
+        && !host.contains("xn--")
+}
+
+fn plain_port(port: &str) -> Option<u16> {
+    // A sign is a number to the standard library but not to a URL.
+    port.bytes().all(|byte| byte.is_ascii_digit()).then(|| port.parse().ok()).flatten()
+}
+
+fn is_plain_path(path: &str) -> bool {
+    path.split('/')
+        .all(|segment| !matches!(segment, "." | "..") && segment.bytes().all(is_unreserved))
+}
