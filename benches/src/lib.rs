@@ -1,1 +1,3 @@
-//! Inputs shared by the benches, named after traffic.
+//! Inputs shared by the benches.
+
+pub mod corpus;
