@@ -1,0 +1,231 @@
+//! `config.yml`: from its text to [`Settings`].
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use saphyr::{AnnotatedMapping, LoadableYamlNode, MarkedYaml, Scalar, YamlData};
+
+use crate::failure::Failure;
+use crate::keys::{self, Key};
+use crate::settings::Settings;
+use crate::value::Value;
+
+/// The file's name in the config folder.
+pub(crate) const FILE_NAME: &str = "config.yml";
+
+/// Nobody writes a larger one by hand.
+const MAX_FILE_SIZE: u64 = 1024 * 1024;
+
+/// What a config file says beside the settings.
+#[derive(Debug, Default)]
+pub(crate) struct RawConfig {
+    /// The keys that took effect.
+    pub(crate) keys: Vec<&'static str>,
+    /// The keys that have none, with their values left out.
+    pub(crate) ignored: Vec<IgnoredKey>,
+}
+
+/// A key of the file without effect: one of the reference's, or a mistake.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct IgnoredKey {
+    path: String,
+    line: usize,
+}
+
+impl fmt::Display for IgnoredKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (line {})", self.path, self.line)
+    }
+}
+
+/// Why a config file does not count.
+#[derive(Debug)]
+pub(crate) enum ConfigFileError {
+    /// It cannot be read.
+    Open(PathBuf, std::io::Error),
+    /// All that is wrong with its text.
+    Parse(PathBuf, Vec<Problem>),
+}
+
+impl From<ConfigFileError> for Failure {
+    fn from(error: ConfigFileError) -> Self {
+        match error {
+            ConfigFileError::Open(path, error) => {
+                Self::new(format!("could not open config file (file {})", path.display()))
+                    .caused_by(error)
+            }
+            ConfigFileError::Parse(path, problems) => {
+                let failure = Self::new(format!(
+                    "could not parse yaml config file (file {})",
+                    path.display()
+                ));
+                problems.iter().fold(failure, Self::caused_by)
+            }
+        }
+    }
+}
+
+/// One thing that is wrong, and where.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    line: usize,
+    /// `section.name`; empty if it is not about a key.
+    key: String,
+    message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self { line, key, message } if key.is_empty() => write!(f, "line {line}: {message}"),
+            Self { line, key, message } => write!(f, "line {line}: {key}: {message}"),
+        }
+    }
+}
+
+impl RawConfig {
+    /// Reads `config.yml` of `folder` into `settings`.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, is not YAML, or has a value that does not fit its key; then all such
+    /// values are named and `settings` is half written.
+    pub(crate) fn load(folder: &Path, settings: &mut Settings) -> Result<Self, ConfigFileError> {
+        let path = folder.join(FILE_NAME);
+        let text = match read(&path) {
+            Ok(text) => text,
+            Err(error) => return Err(ConfigFileError::Open(path, error)),
+        };
+        Self::parse(&text, folder, settings)
+            .map_err(|problems| ConfigFileError::Parse(path, problems))
+    }
+
+    fn parse(text: &str, folder: &Path, settings: &mut Settings) -> Result<Self, Vec<Problem>> {
+        let documents = MarkedYaml::load_from_str(text).map_err(|error| {
+            let message = error.info().to_owned();
+            vec![Problem { line: error.marker().line(), key: String::new(), message }]
+        })?;
+        let mut reader = Reader { folder, settings, config: Self::default(), problems: Vec::new() };
+        match documents.as_slice() {
+            [] => {}
+            [document] => reader.document(document),
+            [_, second, ..] => reader.problem(second, "", "a second YAML document"),
+        }
+        match reader.problems.is_empty() {
+            true => Ok(reader.config),
+            false => Err(reader.problems),
+        }
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    if std::fs::metadata(path)?.len() > MAX_FILE_SIZE {
+        return Err(std::io::Error::other("larger than 1 MiB"));
+    }
+    std::fs::read_to_string(path)
+}
+
+/// Walks the tree of the file.
+struct Reader<'a> {
+    folder: &'a Path,
+    settings: &'a mut Settings,
+    config: RawConfig,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn document(&mut self, document: &MarkedYaml<'_>) {
+        match &document.data {
+            YamlData::Mapping(sections) => self.mapping("", sections),
+            _ if is_empty(document) => {}
+            _ => self.problem(document, "", "expected sections such as `relay:`"),
+        }
+    }
+
+    fn mapping(&mut self, parent: &str, mapping: &AnnotatedMapping<'_, MarkedYaml<'_>>) {
+        for (key, value) in mapping {
+            let Some(name) = key.data.as_str() else {
+                self.problem(key, parent, "expected a name for a key");
+                continue;
+            };
+            match parent {
+                "" => self.entry(name, key, value),
+                _ => self.entry(&format!("{parent}.{name}"), key, value),
+            }
+        }
+    }
+
+    fn entry(&mut self, path: &str, key: &MarkedYaml<'_>, value: &MarkedYaml<'_>) {
+        if let Some(known) = Key::find(path) {
+            return self.setting(known, value);
+        }
+        match &value.data {
+            YamlData::Mapping(entries) if !entries.is_empty() => self.mapping(path, entries),
+            // Nothing is asked for.
+            _ if is_empty(value) => {}
+            _ if keys::is_section(path) => {
+                self.problem(value, path, "expected keys below a section")
+            }
+            _ => {
+                self.check_references(path, value);
+                let line = key.span.start.line();
+                self.config.ignored.push(IgnoredKey { path: path.to_owned(), line });
+            }
+        }
+    }
+
+    fn setting(&mut self, key: &'static Key, node: &MarkedYaml<'_>) {
+        let value = match &node.data {
+            YamlData::Value(scalar) => match Value::from_file(scalar, self.folder) {
+                Ok(value) => value,
+                Err(error) => return self.problem(node, key.path, error),
+            },
+            YamlData::BadValue => {
+                return self.problem(node, key.path, "the tag does not fit the value");
+            }
+            _ => Value::Nested,
+        };
+        match key.set(self.settings, &value) {
+            Ok(()) if value != Value::Null => self.config.keys.push(key.path),
+            Ok(()) => {}
+            Err(error) => self.problem(node, key.path, error.0),
+        }
+    }
+
+    /// A missing variable or file is an error wherever it is named: an operator who names one
+    /// counts on it.
+    fn check_references(&mut self, path: &str, node: &MarkedYaml<'_>) {
+        match &node.data {
+            YamlData::Value(scalar) => {
+                if let Err(error) = Value::from_file(scalar, self.folder) {
+                    self.problem(node, path, error);
+                }
+            }
+            YamlData::Sequence(nodes) => {
+                nodes.iter().for_each(|node| self.check_references(path, node))
+            }
+            YamlData::Mapping(entries) => {
+                entries.values().for_each(|node| self.check_references(path, node));
+            }
+            YamlData::Tagged(_, node) => self.check_references(path, node),
+            YamlData::Alias(_) | YamlData::BadValue | YamlData::Representation(..) => {}
+        }
+    }
+
+    fn problem(&mut self, node: &MarkedYaml<'_>, key: &str, message: impl fmt::Display) {
+        let line = node.span.start.line();
+        self.problems.push(Problem { line, key: key.to_owned(), message: message.to_string() });
+    }
+}
+
+/// Whether a node is there in name only.
+fn is_empty(node: &MarkedYaml<'_>) -> bool {
+    match &node.data {
+        YamlData::Value(scalar) => *scalar == Scalar::Null,
+        YamlData::Sequence(nodes) => nodes.is_empty(),
+        YamlData::Mapping(entries) => entries.is_empty(),
+        // What an empty document is made of.
+        YamlData::BadValue => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,37 @@
+//! `relay run`
+
+use crate::banner::Banner;
+use crate::failure::Failure;
+use crate::load::{Overrides, load};
+use crate::logging;
+use crate::signals::Signals;
+
+/// Serves until a signal comes.
+pub(crate) fn run(overrides: &Overrides) -> Result<(), Failure> {
+    let loaded = load(overrides)?;
+    logging::init(&loaded.settings.logging);
+    match &loaded.folder {
+        Some(folder) => tracing::info!("launching relay from config folder {}", folder.display()),
+        None => tracing::info!("launching relay without config folder"),
+    }
+    tracing::info!("  relay mode: {}, because {}", loaded.settings.mode, loaded.mode_reason);
+    tracing::info!("  log level: {}", loaded.settings.logging.level);
+    loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+
+    let config = loaded.server_config()?;
+    // First, so that a signal during the start is not lost.
+    let signals = Signals::listen()?;
+    let relay = relay_server::start(config.clone())?;
+    signals.stop(relay.stopper())?;
+    Banner { address: relay.local_addr(), config: &config, mode_reason: &loaded.mode_reason }
+        .print();
+
+    let stats = relay.wait();
+    tracing::info!(
+        received = stats.received,
+        delivered = stats.delivered,
+        discarded = stats.discarded_total(),
+        "relay shutdown complete"
+    );
+    Ok(())
+}
