@@ -1,27 +1,29 @@
 use std::fmt;
 
+use http::HeaderValue;
 use relay_dsn::ProjectKey;
 
 use crate::credentials::CURRENT_VERSION;
 
 /// The value of `X-Sentry-Auth`, for SDKs and relays.
 ///
-/// Displays as `Sentry sentry_key=…, sentry_version=7, sentry_client=…`; characters that would end the client's
-/// name early, or break the header, are written as `_`.
+/// Displays as `Sentry sentry_key=…, sentry_version=7, sentry_client=…`. A character that would end a value early, or
+/// that no header may hold, is written as `_`: whatever it is made of, it is one header with these pairs.
 ///
 /// ```
+/// use http::Request;
 /// use relay_auth::AuthHeader;
 ///
 /// let key = "a94ae32be2582e0bcb7b0ba0d8ba36f3".parse()?;
-/// let header = AuthHeader::new(key).client(Some("acme.tool/1.2.3")).to_string();
+/// let auth = AuthHeader::new(key).client(Some("acme.tool/1.2.3"));
 /// assert_eq!(
-///     header,
+///     auth.to_string(),
 ///     "Sentry sentry_key=a94ae32be2582e0bcb7b0ba0d8ba36f3, sentry_version=7, sentry_client=acme.tool/1.2.3",
 /// );
+/// let request = Request::post("https://sentry.example/api/42/envelope/").header("x-sentry-auth", auth);
+/// # assert!(request.body(()).is_ok());
 /// # Ok::<(), relay_dsn::ParseProjectKeyError>(())
 /// ```
-///
-/// Source: `spec/ingest.md` 9.2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuthHeader<'a> {
     key: ProjectKey,
@@ -47,7 +49,7 @@ impl<'a> AuthHeader<'a> {
 
     /// The same as a query string, for where headers cannot be set: `sentry_key=…&sentry_version=7`.
     ///
-    /// Here the name of the client may hold anything.
+    /// Here key and client may hold anything.
     pub fn to_query(&self) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.append_pair("sentry_key", self.key.as_str());
@@ -61,19 +63,30 @@ impl<'a> AuthHeader<'a> {
 
 impl fmt::Display for AuthHeader<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sentry sentry_key={}, sentry_version={}", self.key, self.version)?;
+        let separators = |character| matches!(character, ',' | '=');
+        f.write_str("Sentry sentry_key=")?;
+        write_without(f, separators, self.key.as_str())?;
+        write!(f, ", sentry_version={}", self.version)?;
         if let Some(client) = self.client {
             f.write_str(", sentry_client=")?;
-            write_sanitized(f, client, |character| matches!(character, ',' | '='))?;
+            write_without(f, separators, client)?;
         }
         Ok(())
     }
 }
 
-/// The value of `User-Agent`, in the form that Sentry's servers take apart.
+impl From<AuthHeader<'_>> for HeaderValue {
+    fn from(header: AuthHeader<'_>) -> Self {
+        Self::try_from(header.to_string()).expect("nothing else is written than a header may hold")
+    }
+}
+
+/// The value of `User-Agent`: a product and a comment on what it runs on.
 ///
-/// Displays as `name/version (runtime version; os version)`, or without the brackets where nothing is known of the
-/// machine.
+/// Displays as `name/version (runtime version; os version)`, without the comment where nothing is known of the
+/// machine. What a product or a comment cannot hold is written as `_`.
+///
+/// Source: RFC 9110, 10.1.5 and 5.6.
 ///
 /// ```
 /// use relay_auth::UserAgent;
@@ -100,32 +113,34 @@ pub struct UserAgent<'a> {
 
 impl fmt::Display for UserAgent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let write = |f: &mut fmt::Formatter<'_>, text| {
-            write_sanitized(f, text, |character| matches!(character, '(' | ')' | ';'))
-        };
-        write(f, self.name)?;
+        let product = |character| matches!(character, ' ' | '/' | '(' | ')' | ';');
+        let comment = |character| matches!(character, '(' | ')' | ';');
+        write_without(f, product, self.name)?;
         f.write_str("/")?;
-        write(f, self.version)?;
-        let mut separator = " (";
+        write_without(f, product, self.version)?;
+        let mut before = " (";
         for (name, version) in [self.runtime, self.os].into_iter().flatten() {
-            f.write_str(separator)?;
-            write(f, name)?;
+            f.write_str(before)?;
+            write_without(f, comment, name)?;
             f.write_str(" ")?;
-            write(f, version)?;
-            separator = "; ";
+            write_without(f, comment, version)?;
+            before = "; ";
         }
-        if separator == "; " { f.write_str(")") } else { Ok(()) }
+        f.write_str(if before == "; " { ")" } else { "" })
     }
 }
 
-/// Writes `text` with what a header cannot carry, or what means something around it, replaced by `_`.
-fn write_sanitized(
+/// Writes `text` with `_` for what is special where it stands, and for what no header may hold.
+fn write_without(
     f: &mut fmt::Formatter<'_>,
-    text: &str,
     is_special: impl Fn(char) -> bool,
+    text: &str,
 ) -> fmt::Result {
-    use fmt::Write;
-    let allowed = |character: char| matches!(character, ' '..='~') && !is_special(character);
-    text.chars()
-        .try_for_each(|character| f.write_char(if allowed(character) { character } else { '_' }))
+    let is_bad = |character| is_special(character) || !matches!(character, ' '..='~');
+    let mut good_parts = text.split(is_bad);
+    f.write_str(good_parts.next().unwrap_or_default())?;
+    good_parts.try_for_each(|part| {
+        f.write_str("_")?;
+        f.write_str(part)
+    })
 }

@@ -39,8 +39,6 @@ impl Credentials {
 /// anything that starts with `sentry_` in it, and the path. There must not be two of them. `None` if there is
 /// none: an envelope may still name its sender, anything else is [`AuthError::Missing`].
 ///
-/// Source: `spec/ingest.md` 2.1 to 2.4.
-///
 /// ```
 /// use http::HeaderMap;
 /// use relay_auth::authenticate;
@@ -107,25 +105,22 @@ impl<'a> Carrier<'a> {
 }
 
 impl<'a> Claims<'a> {
-    /// Of several pairs with the same name the last counts; unknown names are passed over.
+    /// Of several pairs with the same name the last counts, but no version may be unreadable; unknown names are
+    /// passed over.
     fn read(
         pairs: impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)>,
     ) -> Result<Self, MalformedAuth> {
-        let (mut key, mut version, mut client) = (None, None, None);
+        let (mut key, mut version, mut client) = (None, CURRENT_VERSION, None);
         for (name, value) in pairs {
             match &*name {
                 "sentry_key" => key = Some(value),
-                "sentry_version" => version = Some(value),
+                "sentry_version" => version = read_version(&value).ok_or(MalformedAuth::Version)?,
                 "sentry_client" => client = Some(value),
                 _ => {}
             }
         }
-        let version = version.map_or(Some(CURRENT_VERSION), |text| read_version(&text));
-        Ok(Self {
-            key: key.filter(|key| !key.is_empty()).ok_or(MalformedAuth::MissingKey)?,
-            version: version.ok_or(MalformedAuth::Version)?,
-            client,
-        })
+        let key = key.filter(|key| !key.is_empty()).ok_or(MalformedAuth::MissingKey)?;
+        Ok(Self { key, version, client })
     }
 
     fn check(self) -> Result<Credentials, AuthError> {

@@ -3,8 +3,6 @@ use relay_dsn::ParseProjectKeyError;
 /// Why a request does not say who sent it.
 ///
 /// The text is the `detail` of the protocol's answer, its `source` the cause. No message repeats what was sent.
-///
-/// Source: `spec/ingest.md` 2.4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AuthError {
