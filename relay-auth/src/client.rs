@@ -69,7 +69,8 @@ impl fmt::Display for AuthHeader<'_> {
         write!(f, ", sentry_version={}", self.version)?;
         if let Some(client) = self.client {
             f.write_str(", sentry_client=")?;
-            write_without(f, separators, client)?;
+            // Servers trim what they read.
+            write_without(f, separators, client.trim())?;
         }
         Ok(())
     }
@@ -113,8 +114,10 @@ pub struct UserAgent<'a> {
 
 impl fmt::Display for UserAgent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let product = |character| matches!(character, ' ' | '/' | '(' | ')' | ';');
-        let comment = |character| matches!(character, '(' | ')' | ';');
+        let product = |character: char| {
+            !character.is_ascii_alphanumeric() && !"!#$%&'*+-.^_`|~".contains(character)
+        };
+        let comment = |character| matches!(character, '(' | ')' | '\\' | ';');
         write_without(f, product, self.name)?;
         f.write_str("/")?;
         write_without(f, product, self.version)?;
