@@ -109,3 +109,50 @@ fn is_plain_path(path: &str) -> bool {
     path.split('/')
         .all(|segment| !matches!(segment, "." | "..") && segment.bytes().all(is_unreserved))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::{any, plain};
+
+    #[test]
+    fn dsns_as_sentry_hands_them_out_are_plain() {
+        for text in [
+            "https://a94ae32be2582e0bcb7b0ba0d8ba36f3@o4504000000000000.ingest.us.sentry.io/4504000000000001",
+            "https://a94ae32be2582e0bcb7b0ba0d8ba36f3@sentry.example/42",
+            "https://a94ae32be2582e0bcb7b0ba0d8ba36f3:f3a63ab8d0ab0b7bcb0e2852eb23ea49@sentry.example/team/42",
+            "http://a94ae32be2582e0bcb7b0ba0d8ba36f3@127.0.0.1:3000/1",
+            "http://a94ae32be2582e0bcb7b0ba0d8ba36f3:@localhost:9000/1/",
+        ] {
+            assert!(plain(text).is_some(), "{text}");
+        }
+    }
+
+    /// Texts that are nearly plain, made of what might tell the two ways of reading apart.
+    fn nearly_plain() -> impl Strategy<Value = String> {
+        let host = "[a-z0-9._-]{0,4}(\\.|xn--|0x|[0-9]{1,3}\\.)?[a-z0-9._-]{0,4}";
+        let port = "(:[0-9+]{0,6})?";
+        let path = "(/[a-z0-9.~_-]{0,3}){0,4}";
+        (
+            prop::sample::select(vec!["http", "https", "ftp"]),
+            "[a-zA-Z0-9:@%!~_.-]{0,8}",
+            host,
+            port,
+            path,
+        )
+            .prop_map(|(scheme, user, host, port, path)| {
+                format!("{scheme}://{user}@{host}{port}{path}")
+            })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4096))]
+        #[test]
+        fn what_is_plain_is_read_as_the_url_crate_reads_it(text in nearly_plain()) {
+            if let Some(dsn) = plain(&text) {
+                prop_assert_eq!(any(&text), Ok(dsn));
+            }
+        }
+    }
+}
