@@ -1,6 +1,7 @@
 //! Input made to hurt: the relay answers or hangs up, stays within its memory and goes on serving.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::support::{Client, Relay, Request, Upstream, encode_with, fresh_id, proxy_config};
 
@@ -215,4 +216,18 @@ fn a_client_that_leaves_in_the_middle_leaves_nothing_behind() {
     }
     assert_serves(relay.address());
     assert_eq!(relay.settle().delivered, 1);
+}
+
+#[test]
+#[ignore = "known: the rest of an HTTP/2 preface is waited for without limit"]
+fn half_a_preface_of_http2_is_given_no_more_time_than_half_a_head() {
+    let upstream = Upstream::start();
+    let mut config = proxy_config(&upstream);
+    config.limits.header_timeout = Duration::from_millis(50);
+    let relay = Relay::start(config);
+    for preface in ["P", "PRI * HTTP/2.0\r\n"] {
+        let mut client = Client::connect(relay.address());
+        client.write(preface.as_bytes()).unwrap();
+        assert_eq!(client.rest().expect("an end"), b"", "{preface:?}");
+    }
 }

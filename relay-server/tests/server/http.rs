@@ -152,6 +152,40 @@ fn what_does_not_fit_into_memory_now_is_answered_503_and_fits_later() {
 }
 
 #[test]
+fn a_relay_whose_memory_is_taken_is_alive_but_not_ready() {
+    let upstream = Upstream::start();
+    upstream.hold();
+    let mut config = proxy_config(&upstream);
+    config.limits.max_memory = 256 * 1024;
+    config.http.encoding = relay_compression::ContentEncoding::Identity;
+    let relay = Relay::start(config);
+    let health = |kind: &str| {
+        let path = format!("/api/relay/healthcheck/{kind}/");
+        Request::new("GET", &path).send(relay.address()).status()
+    };
+    while Request::store(&fresh_id(), event_of(10_000)).send(relay.address()).status() == 200 {}
+    assert_eq!((health("live"), health("ready")), (200, 503));
+    upstream.release();
+    relay.settle();
+    assert_eq!((health("live"), health("ready")), (200, 200));
+}
+
+#[test]
+fn a_relay_that_cannot_start_says_why() {
+    let upstream = Upstream::start();
+    let relay = Relay::start(proxy_config(&upstream));
+    let mut config = proxy_config(&upstream);
+    config.port = relay.address().port();
+    let error = relay_server::start(config).unwrap_err();
+    assert_eq!(error.to_string(), format!("cannot listen on {}", relay.address()));
+
+    let mut config = proxy_config(&upstream);
+    config.http.ca_file = Some("no/such/file.pem".into());
+    let error = relay_server::start(config).unwrap_err();
+    assert!(error.to_string().contains("no/such/file.pem"), "{error}");
+}
+
+#[test]
 fn what_could_never_fit_into_memory_is_answered_413() {
     let upstream = Upstream::start();
     let mut config = proxy_config(&upstream);

@@ -128,7 +128,6 @@ fn no_more_requests_are_in_flight_than_the_limit_says() {
     assert_eq!(sent.upstream.requests().len(), 3);
     sent.upstream.release();
     assert_eq!(sent.relay.settle().delivered, 10);
-    assert!(sent.upstream.connections() <= 3);
 }
 
 #[test]
@@ -216,8 +215,7 @@ fn a_415_to_plain_bytes_is_not_repeated_for_ever() {
 }
 
 #[test]
-fn an_answer_that_never_ends_is_cut_off_and_the_envelope_kept() {
-    // A body larger than any the relay reads of an answer.
+fn an_answer_longer_than_the_relay_reads_loses_nothing() {
     let endless = Reply::new(200).body(vec![b' '; 2 * 1024 * 1024]);
     let sent = Sent::answered([endless.into()]);
     let stats = sent.relay.settle();

@@ -4,7 +4,7 @@ use std::net::TcpStream;
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Client, Relay, Request, Upstream, fresh_id, in_order, proxy_config};
+use crate::support::{Client, Relay, Reply, Request, Upstream, fresh_id, in_order, proxy_config};
 
 const EVENT: &str = "{\"message\":\"x\"}";
 
@@ -113,4 +113,32 @@ fn a_captures_long_poll_ends_with_the_relay() {
             assert_eq!(answer.text(), "{\"events\":[]}");
         }
     });
+}
+
+#[test]
+fn what_is_held_back_for_longer_does_not_keep_the_rest_from_being_delivered() {
+    let held_back = Reply::new(429).header("Retry-After", "3600").into();
+    let upstream = Upstream::answering([held_back]);
+    let mut config = proxy_config(&upstream);
+    config.limits.max_concurrent_requests = 1;
+    // Longer than any test waits.
+    config.limits.shutdown_timeout = Duration::from_secs(600);
+    let relay = Relay::start(config);
+    upstream.hold();
+    for _ in 0..20 {
+        assert_eq!(Request::store(&fresh_id(), EVENT).send(relay.address()).status(), 200);
+    }
+    relay.begin_stop();
+    upstream.release();
+    let stats = relay.ended();
+    assert_eq!((stats.delivered, stats.discarded.get("shutdown")), (19, Some(&1)), "{stats:?}");
+}
+
+#[test]
+fn a_relay_that_is_dropped_has_ended() {
+    let upstream = Upstream::start();
+    let relay = Relay::start(proxy_config(&upstream));
+    let address = relay.address();
+    drop(relay);
+    assert!(TcpStream::connect(address).is_err());
 }

@@ -1,0 +1,53 @@
+//! Resident memory under bombs: one test in a process of its own, so that nothing else is measured.
+#![cfg(target_os = "linux")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::fs;
+
+use crate::support::{Relay, Request, Upstream, encode_with, fresh_id, proxy_config};
+
+const MIB: usize = 1024 * 1024;
+
+/// Above the ceiling: codec state, socket buffers, and a body's earlier, smaller allocations that the
+/// system's allocator does not give back at once (up to 16 MiB of them with glibc).
+const SLACK: usize = 20 * MIB;
+
+/// A figure of this process in `/proc/self/status`, in bytes.
+fn memory(name: &str) -> usize {
+    let status = fs::read_to_string("/proc/self/status").expect("this is Linux");
+    let line = status.lines().find(|line| line.starts_with(name)).expect("a known name");
+    let kib = line.split_whitespace().nth(1).and_then(|figure| figure.parse::<usize>().ok());
+    kib.expect("a number of KiB") * 1024
+}
+
+#[test]
+fn a_bomb_in_any_encoding_takes_little_more_than_the_memory_it_is_allowed() {
+    let upstream = Upstream::start();
+    let config = proxy_config(&upstream);
+    let ceiling = config.limits.max_memory;
+    let relay = Relay::start(config);
+    let bombs: Vec<(&str, Request)> = ["gzip", "deflate", "br", "zstd"]
+        .into_iter()
+        .map(|encoding| {
+            let zeros = vec![0; MIB];
+            let bomb =
+                encode_with(encoding, |out| (0..256).try_for_each(|_| out.write_all(&zeros)));
+            let bomb = bomb.expect("memory takes everything");
+            assert!(bomb.len() < MIB, "{} bytes of {encoding}", bomb.len());
+            (encoding, Request::envelope(&fresh_id(), bomb).header("Content-Encoding", encoding))
+        })
+        .collect();
+    assert_eq!(Request::store(&fresh_id(), "{}").send(relay.address()).status(), 200);
+    relay.settle();
+
+    for (encoding, bomb) in &bombs {
+        let before = memory("VmRSS");
+        // Makes the kernel forget the peak so far.
+        fs::write("/proc/self/clear_refs", "5").expect("a process may reset its own peak");
+        assert_eq!(bomb.send(relay.address()).status(), 413);
+        let grown = memory("VmHWM").saturating_sub(before);
+        assert!(grown < ceiling + SLACK, "{} KiB for {encoding}", grown / 1024);
+    }
+}
