@@ -20,6 +20,7 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
     /// Folder with config.yml [default: .relay]
     #[arg(short, long, global = true, value_name = "FOLDER")]
@@ -141,12 +142,7 @@ pub(crate) struct SendArgs {
     #[arg(long, env = "SENTRY_DSN", hide_env_values = true)]
     pub(crate) dsn: String,
     /// Send this envelope, byte for byte; - reads standard input
-    #[arg(
-        long,
-        value_name = "FILE",
-        group = "what",
-        conflicts_with_all = ["message", "exception", "level", "tag", "extra", "user", "release", "dist", "environment", "attach"]
-    )]
+    #[arg(long, value_name = "FILE", group = "what", conflicts_with = "EventArgs")]
     pub(crate) envelope: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) event: EventArgs,

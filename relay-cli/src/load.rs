@@ -76,13 +76,10 @@ impl Loaded {
         match self.settings.mode {
             Mode::Served(_) => Ok(self.settings.server.clone()),
             mode @ (Mode::Static | Mode::Managed) => Err(Failure::new(format!(
-                "the mode {mode} is not available yet"
+                "the mode {mode} is not available yet: set {MODE}, RELAY_MODE or --mode to proxy, which \
+                 sends everything on to the upstream, or to capture, which keeps it here"
             ))
-            .caused_by(format!("the mode is {mode} because {}", self.mode_reason))
-            .caused_by(format!(
-                "set {MODE}, RELAY_MODE or --mode to proxy, which sends everything on to the \
-                         upstream, or to capture, which keeps everything here"
-            ))),
+            .caused_by(format!("the mode is {mode} because {}", self.mode_reason))),
         }
     }
 }

@@ -4,17 +4,18 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use saphyr::{AnnotatedMapping, LoadableYamlNode, MarkedYaml, Scalar, YamlData};
+use saphyr_parser::{Event, Parser};
 
 use crate::failure::Failure;
 use crate::keys::{self, Key};
 use crate::settings::Settings;
-use crate::value::Value;
+use crate::value::{Value, read_text};
 
 /// The file's name in the config folder.
 pub(crate) const FILE_NAME: &str = "config.yml";
 
-/// Nobody writes a larger one by hand.
-const MAX_FILE_SIZE: u64 = 1024 * 1024;
+/// Lists and maps inside each other. The deepest key of the reference is at 8.
+const MAX_DEPTH: usize = 64;
 
 /// What a config file says beside the settings.
 #[derive(Debug, Default)]
@@ -92,7 +93,7 @@ impl RawConfig {
     /// values are named and `settings` is half written.
     pub(crate) fn load(folder: &Path, settings: &mut Settings) -> Result<Self, ConfigFileError> {
         let path = folder.join(FILE_NAME);
-        let text = match read(&path) {
+        let text = match read_text(&path) {
             Ok(text) => text,
             Err(error) => return Err(ConfigFileError::Open(path, error)),
         };
@@ -101,6 +102,10 @@ impl RawConfig {
     }
 
     fn parse(text: &str, folder: &Path, settings: &mut Settings) -> Result<Self, Vec<Problem>> {
+        if let Some(line) = too_deep(text) {
+            let message = format!("more than {MAX_DEPTH} lists and maps inside each other");
+            return Err(vec![Problem { line, key: String::new(), message }]);
+        }
         let documents = MarkedYaml::load_from_str(text).map_err(|error| {
             let message = error.info().to_owned();
             vec![Problem { line: error.marker().line(), key: String::new(), message }]
@@ -118,11 +123,17 @@ impl RawConfig {
     }
 }
 
-fn read(path: &Path) -> std::io::Result<String> {
-    if std::fs::metadata(path)?.len() > MAX_FILE_SIZE {
-        return Err(std::io::Error::other("larger than 1 MiB"));
-    }
-    std::fs::read_to_string(path)
+/// The line on which `text` gets too deep. The tree and all that walks it are recursive.
+fn too_deep(text: &str) -> Option<usize> {
+    let mut depth = 0_usize;
+    Parser::new_from_str(text).map_while(Result::ok).find_map(|(event, span)| {
+        match event {
+            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
+            Event::SequenceEnd | Event::MappingEnd => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        (depth > MAX_DEPTH).then(|| span.start.line())
+    })
 }
 
 /// Walks the tree of the file.
@@ -144,10 +155,8 @@ impl Reader<'_> {
 
     fn mapping(&mut self, parent: &str, mapping: &AnnotatedMapping<'_, MarkedYaml<'_>>) {
         for (key, value) in mapping {
-            let Some(name) = key.data.as_str() else {
-                self.problem(key, parent, "expected a name for a key");
-                continue;
-            };
+            // A key that is no text is none of ours, whatever it says.
+            let name = key.data.as_str().unwrap_or("?");
             match parent {
                 "" => self.entry(name, key, value),
                 _ => self.entry(&format!("{parent}.{name}"), key, value),
@@ -227,5 +236,52 @@ fn is_empty(node: &MarkedYaml<'_>) -> bool {
         // What an empty document is made of.
         YamlData::BadValue => true,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Settings, Vec<Problem>> {
+        let mut settings = Settings::default();
+        RawConfig::parse(text, "nowhere".as_ref(), &mut settings).map(|_| settings)
+    }
+
+    #[test]
+    fn anchors_can_be_used() {
+        let settings = parse("base: &port 4000\nrelay: {port: *port}").expect("a config");
+        assert_eq!(settings.server.port, 4000);
+    }
+
+    #[test]
+    fn anchors_cannot_be_used_to_grow_without_bounds() {
+        let mut text = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1]\n".to_owned();
+        for level in 1..30 {
+            let alias = format!("*a{}, ", level - 1);
+            text.push_str(&format!("a{level}: &a{level} [{}]\n", alias.repeat(8)));
+        }
+        assert!(parse(&text).is_err());
+    }
+
+    #[test]
+    fn a_tag_types_a_value() {
+        assert_eq!(
+            parse("relay: {port: !!int '80'}").map_err(|problems| problems.len()).err(),
+            Some(1)
+        );
+        assert_eq!(parse("relay: {port: !!int 80}").expect("a config").server.port, 80);
+        let problems = parse("relay: {port: !!int x}").expect_err("a problem");
+        let expected = "line 1: relay.port: the tag does not fit the value";
+        assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_parsing_panic(text in "\\PC*|([a-c{}\\[\\]:,*&!#|>'\"$ \\n-]|relay: |port: ){0,80}") {
+            let _ = parse(&text);
+        }
     }
 }

@@ -139,10 +139,10 @@ fn rate_limits(headers: &HeaderMap, now: SystemTime) -> RateLimits {
 
 fn describe(limit: &RateLimit, now: SystemTime) -> String {
     let names: Vec<_> = limit.categories.iter().map(|category| category.name()).collect();
-    let what = if names.is_empty() { "anything".to_owned() } else { names.join(", ") };
+    let what = if names.is_empty() { "everything".to_owned() } else { names.join(", ") };
     let seconds = limit.remaining(now).unwrap_or_default().as_secs();
     let reason = limit.reason.as_ref().map(|reason| format!(" ({})", printable(reason.as_str())));
-    format!("no {what} for {seconds} s{}", reason.unwrap_or_default())
+    format!("rate limited: {what} for {seconds} s{}", reason.unwrap_or_default())
 }
 
 /// What an error body gives as reasons: `{"detail": …, "causes": […]}`, else its first line.
@@ -201,8 +201,8 @@ mod tests {
         assert_eq!(
             refusal(429, &headers, ""),
             "error: the server answered 429 Too Many Requests\n  \
-             caused by: no error, transaction, span for 60 s (too_busy)\n  \
-             caused by: no anything for 10 s\n"
+             caused by: rate limited: error, transaction, span for 60 s (too_busy)\n  \
+             caused by: rate limited: everything for 10 s\n"
         );
     }
 

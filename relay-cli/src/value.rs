@@ -1,6 +1,8 @@
 //! Values of `config.yml`, and of variables and flags that stand for them.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
 
 use saphyr::Scalar;
@@ -81,12 +83,27 @@ fn fetch(reference: &str, folder: &Path) -> Result<String, InterpolationError> {
     match reference.strip_prefix("file:") {
         Some(file) => {
             // Not trimmed: a password may end in a space.
-            std::fs::read_to_string(folder.join(file))
+            read_text(&folder.join(file))
                 .map_err(|source| InterpolationError::File { file: file.to_owned(), source })
         }
         None => {
             std::env::var(reference).map_err(|_| InterpolationError::Variable(reference.to_owned()))
         }
+    }
+}
+
+/// Nobody writes a larger configuration by hand.
+const MAX_FILE_SIZE: u64 = 1024 * 1024;
+
+/// The content of a small file.
+pub(crate) fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    // One byte more shows that there are too many. The length a file states may be wrong, as that of a device.
+    File::open(path)?.take(MAX_FILE_SIZE + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_FILE_SIZE {
+        Err(io::Error::other("larger than 1 MiB"))
+    } else {
+        Ok(text)
     }
 }
 
@@ -96,7 +113,7 @@ pub(crate) enum InterpolationError {
     #[error("the environment variable {0} is not set, or is not UTF-8")]
     Variable(String),
     #[error("cannot read the file {file}: {source}")]
-    File { file: String, source: std::io::Error },
+    File { file: String, source: io::Error },
 }
 
 #[cfg(test)]

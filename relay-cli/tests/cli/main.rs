@@ -1,0 +1,7 @@
+//! The binary as a user meets it: processes, files, pipes and sockets.
+
+mod command_line;
+mod config;
+mod run;
+mod send;
+mod support;
