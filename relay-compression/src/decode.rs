@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use zstd::zstd_safe::get_frame_content_size;
 
+use crate::output::Output;
 use crate::stream::{Fault, Step, Stream};
 use crate::{ContentEncoding, DecodeError};
 
@@ -58,15 +59,13 @@ pub fn decode(encoding: ContentEncoding, body: Bytes, limit: usize) -> Result<By
 /// # Deviation
 ///
 /// A br or zstd body whose window is so large that both together would pass that bound is refused as
-/// [`DecodeError::TooLarge`] although it alone would fit. No window up to 2 MiB is affected, nor any limit up to 3 MiB.
+/// [`DecodeError::TooLarge`] although it alone would fit. No window up to 1 MiB is affected, nor any limit up to 2 MiB.
 pub struct Decoder {
     encoding: ContentEncoding,
     limit: usize,
     /// Made when the first byte arrives, so that an empty body costs nothing.
     stream: Option<Stream>,
-    /// Decoded bytes, then zeroes for the next step to fill.
-    buffer: Vec<u8>,
-    filled: usize,
+    output: Output,
     taken: usize,
     consumed: u64,
     /// The stream has already read the byte that the caller will offer next.
@@ -81,7 +80,7 @@ impl Decoder {
     /// Least room for a step, so that many small chunks do not mean many small steps.
     const STEP_MIN: usize = 4 * 1024;
     /// How far the decoded bytes and the codec's history together may pass the limit.
-    const HISTORY_FREE: usize = 3 * 1024 * 1024;
+    const HISTORY_FREE: usize = 2 * 1024 * 1024;
 
     /// A decoder that gives out at most `limit` bytes.
     #[must_use]
@@ -90,8 +89,7 @@ impl Decoder {
             encoding,
             limit,
             stream: None,
-            buffer: Vec::new(),
-            filled: 0,
+            output: Output::default(),
             taken: 0,
             consumed: 0,
             swallowed: false,
@@ -102,7 +100,7 @@ impl Decoder {
     /// How many bytes were decoded so far, those already taken included. Never more than the limit.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.taken + self.filled
+        self.taken + self.output.len()
     }
 
     /// Whether nothing was decoded so far.
@@ -150,7 +148,7 @@ impl Decoder {
         self.swallowed = is_full && !step.complete && read == input.len();
         let consumed = read - usize::from(self.swallowed);
         if consumed == 0 && step.written == 0 {
-            return Err(self.corrupt(Fault { read: 0, reason: "no progress" }));
+            return Err(self.failed(Fault::Corrupt { read: 0, reason: "no progress" }));
         }
         self.consumed += consumed as u64;
         self.complete = step.complete;
@@ -160,13 +158,8 @@ impl Decoder {
 
     /// Gives out what was decoded since the last time, so that a body can pass without being held.
     pub fn take(&mut self) -> Bytes {
-        let filled = std::mem::take(&mut self.filled);
-        self.taken += filled;
-        if filled == 0 {
-            Bytes::new()
-        } else {
-            into_bytes(std::mem::take(&mut self.buffer), filled)
-        }
+        self.taken += self.output.len();
+        self.output.take()
     }
 
     /// Ends the body and gives out what was not taken.
@@ -181,54 +174,43 @@ impl Decoder {
         Ok(self.take())
     }
 
-    /// One step of the codec into the buffer, and whether the buffer is full now.
+    /// One step of the codec, and whether it filled all the room it had.
     fn step(&mut self, input: &[u8]) -> Result<(Step, bool), DecodeError> {
-        let room = self.limit - self.len();
-        if room > 0 {
-            self.make_room(room, input)?;
-        }
+        let max_history = self.limit.saturating_add(Self::HISTORY_FREE);
+        let len = self.len();
+        let wanted = match len {
+            0 => announced_length(self.encoding, input).unwrap_or(input.len().saturating_mul(4)),
+            _ => len,
+        };
         let stream = match &mut self.stream {
             Some(stream) => stream,
-            none => none.insert(Stream::new(self.encoding).ok_or(DecodeError::OutOfMemory)?),
+            none => {
+                let stream =
+                    Stream::new(self.encoding, max_history).ok_or(DecodeError::OutOfMemory)?;
+                none.insert(stream)
+            }
         };
         // At the limit the stream may still end, but not give out another byte.
         let mut beyond = [0];
-        let output = match room {
-            0 => &mut beyond[..],
-            _ => self.buffer.get_mut(self.filled..).unwrap_or_default(),
+        let room = match self.limit - len {
+            0 => &mut beyond,
+            most => {
+                let wanted = wanted.clamp(Self::STEP_MIN, Self::STEP).min(most);
+                self.output.room(wanted, most).ok_or(DecodeError::OutOfMemory)?
+            }
         };
-        let capacity = output.len();
-        let step = match stream.step(input, output) {
+        let size = room.len();
+        let step = match stream.step(input, room) {
             Ok(step) => step,
-            Err(fault) => return Err(self.corrupt(fault)),
+            Err(fault) => return Err(self.failed(fault)),
         };
-        let history = stream.history();
-        if room == 0 {
-            return if step.written == 0 { Ok((step, false)) } else { Err(self.too_large()) };
+        let history = stream.history(len + step.written);
+        let memory = self.output.len() + step.written + history;
+        if len + step.written > self.limit || memory > max_history {
+            return Err(DecodeError::TooLarge { limit: self.limit });
         }
-        self.filled += step.written;
-        if self.filled + history.min(self.len()) > self.limit.saturating_add(Self::HISTORY_FREE) {
-            return Err(self.too_large());
-        }
-        Ok((step, step.written == capacity))
-    }
-
-    /// Extends the buffer by zeroes for one step.
-    fn make_room(&mut self, room: usize, input: &[u8]) -> Result<(), DecodeError> {
-        let wanted = match self.len() {
-            0 => announced_length(self.encoding, input).unwrap_or(input.len().saturating_mul(4)),
-            decoded => decoded,
-        };
-        let end = self.filled + wanted.clamp(Self::STEP_MIN, Self::STEP).min(room);
-        let Some(missing) = end.checked_sub(self.buffer.len()) else { return Ok(()) };
-        if end > self.buffer.capacity() {
-            let capacity =
-                self.buffer.capacity().saturating_mul(2).min(self.filled + room).max(end);
-            let additional = capacity - self.buffer.len();
-            self.buffer.try_reserve_exact(additional).map_err(|_| DecodeError::OutOfMemory)?;
-        }
-        self.buffer.resize(self.buffer.len() + missing, 0);
-        Ok(())
+        self.output.add(step.written);
+        Ok((step, step.written == size))
     }
 
     fn ignores_what_follows(&self) -> bool {
@@ -236,13 +218,14 @@ impl Decoder {
         matches!(self.encoding, Gzip | Deflate | Br)
     }
 
-    fn corrupt(&self, Fault { read, reason }: Fault) -> DecodeError {
-        let offset = self.consumed + u64::from(self.swallowed) + read as u64;
-        DecodeError::Corrupt { encoding: self.encoding, offset, reason }
-    }
-
-    fn too_large(&self) -> DecodeError {
-        DecodeError::TooLarge { limit: self.limit }
+    fn failed(&self, fault: Fault) -> DecodeError {
+        match fault {
+            Fault::Corrupt { read, reason } => {
+                let offset = self.consumed + u64::from(self.swallowed) + read as u64;
+                DecodeError::Corrupt { encoding: self.encoding, offset, reason }
+            }
+            Fault::History => DecodeError::TooLarge { limit: self.limit },
+        }
     }
 }
 
@@ -276,12 +259,4 @@ fn announced_length(encoding: ContentEncoding, body: &[u8]) -> Option<usize> {
     };
     // Anything else is the middle of a larger body, or a lie.
     (body.len() / 2..=Decoder::STEP).contains(&announced).then_some(announced)
-}
-
-fn into_bytes(mut buffer: Vec<u8>, filled: usize) -> Bytes {
-    buffer.truncate(filled);
-    if buffer.capacity() - filled > filled / 4 {
-        buffer.shrink_to_fit();
-    }
-    buffer.into()
 }

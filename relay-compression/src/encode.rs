@@ -25,14 +25,16 @@ impl Level {
         Self(level)
     }
 
-    /// What pays off for telemetry, which is compressed once and sent once: the cheapest level that still
-    /// finds the repetitions of JSON.
+    /// What pays off for telemetry, which is compressed once and sent once: the cheapest level that makes
+    /// a Huffman code of its own for each body.
     #[must_use]
     pub const fn default_for(encoding: ContentEncoding) -> Self {
         match encoding {
             ContentEncoding::Identity => Self(0),
-            ContentEncoding::Gzip | ContentEncoding::Deflate | ContentEncoding::Zstd => Self(1),
+            // Level 1 would halve the time, but JSON comes out a quarter larger, and noise larger than it was.
+            ContentEncoding::Gzip | ContentEncoding::Deflate => Self(2),
             ContentEncoding::Br => Self(4),
+            ContentEncoding::Zstd => Self(1),
         }
     }
 }

@@ -13,6 +13,7 @@ mod decode;
 mod encode;
 mod encoding;
 mod error;
+mod output;
 mod stream;
 
 pub use crate::decode::{Decoder, decode};

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use brotli::enc::StandardAlloc;
-use brotli::{BrotliDecompressStream, BrotliResult, BrotliState, SliceWrapper};
+use brotli::{Allocator, BrotliDecompressStream, BrotliResult, BrotliState};
 use flate2::{Decompress, FlushDecompress, Status};
 use zstd::zstd_safe::{self, DCtx, DParameter, InBuffer, OutBuffer, ResetDirective};
 
@@ -20,10 +20,11 @@ pub(crate) struct Step {
 
 /// Why a stream cannot go on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Fault {
-    /// How much of this step's input was fine.
-    pub(crate) read: usize,
-    pub(crate) reason: &'static str,
+pub(crate) enum Fault {
+    /// The stream is broken, and `read` bytes of this step's input were fine.
+    Corrupt { read: usize, reason: &'static str },
+    /// The stream wants to look back further than it may.
+    History,
 }
 
 /// One stream being decoded.
@@ -38,20 +39,22 @@ pub(crate) enum Stream {
 /// 32 KiB, the largest window of deflate.
 pub(crate) const WINDOW_BITS: u8 = 15;
 
-type Brotli = BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>;
+type Brotli = BrotliState<RingBuffer, StandardAlloc, StandardAlloc>;
 
 impl Stream {
-    /// `None` if the allocator refuses.
-    pub(crate) fn new(encoding: ContentEncoding) -> Option<Self> {
+    /// A stream that looks back at no more than `max_history` bytes, as far as the sender has a say in it. `None`
+    /// if the allocator refuses.
+    pub(crate) fn new(encoding: ContentEncoding, max_history: usize) -> Option<Self> {
         Some(match encoding {
             ContentEncoding::Identity => Self::Identity,
             // Nothing to keep between streams here: a fresh inflate state costs 0.2 µs.
             ContentEncoding::Gzip => Self::Gzip(Decompress::new_gzip(WINDOW_BITS)),
             ContentEncoding::Deflate => Self::Deflate(Decompress::new(true)),
             ContentEncoding::Br => {
-                let alloc = StandardAlloc::default;
+                let ring_buffer = RingBuffer { max: max_history, refused: false };
                 // Strict means RFC 7932: no window above 16 MiB.
-                Self::Br(Box::new(Brotli::new_strict(alloc(), alloc(), alloc())))
+                let state = Brotli::new_strict(ring_buffer, StandardAlloc {}, StandardAlloc {});
+                Self::Br(Box::new(state))
             }
             ContentEncoding::Zstd => Self::Zstd(zstd_context()?),
         })
@@ -80,18 +83,16 @@ impl Stream {
         }
     }
 
-    /// Bytes held to look back at what was decoded, and to decode with. A sender chooses how many.
-    pub(crate) fn history(&self) -> usize {
+    /// How much memory is in use for looking back, after `decoded` bytes.
+    pub(crate) fn history(&self, decoded: usize) -> usize {
         match self {
             Self::Identity => 0,
-            Self::Gzip(_) | Self::Deflate(_) => 1 << 15,
-            Self::Br(state) => {
-                let tables =
-                    [&state.literal_hgroup, &state.insert_copy_hgroup, &state.distance_hgroup];
-                let codes: usize = tables.iter().map(|group| group.codes.len()).sum();
-                state.ringbuffer.len() + codes * size_of::<brotli::HuffmanCode>()
-            }
-            Self::Zstd(context) => context.sizeof(),
+            Self::Gzip(_) | Self::Deflate(_) => 1 << WINDOW_BITS,
+            // The decoder runs ahead of what it gives out, until the ring buffer is full.
+            Self::Br(state) if state.rb_roundtrips == 0 => state.pos.unsigned_abs() as usize,
+            Self::Br(state) => state.ringbuffer_size.unsigned_abs() as usize,
+            // The window is allocated as the frame claims it, but a page never written takes no memory.
+            Self::Zstd(context) => context.sizeof().min(decoded),
         }
     }
 }
@@ -116,7 +117,7 @@ fn step_inflate(
                 _ if error.needs_dictionary().is_some() => "preset dictionary",
                 _ => "invalid deflate data",
             };
-            Err(Fault { read, reason })
+            Err(Fault::Corrupt { read, reason })
         }
     }
 }
@@ -135,10 +136,36 @@ fn step_brotli(state: &mut Brotli, input: &[u8], output: &mut [u8]) -> Result<St
         state,
     );
     match result {
-        BrotliResult::ResultFailure => Err(Fault { read, reason: "invalid brotli data" }),
+        BrotliResult::ResultFailure if state.alloc_u8.refused => Err(Fault::History),
+        BrotliResult::ResultFailure => Err(Fault::Corrupt { read, reason: "invalid brotli data" }),
         result => {
             Ok(Step { read, written, complete: matches!(result, BrotliResult::ResultSuccess) })
         }
+    }
+}
+
+/// Where a brotli state gets its ring buffer from, which holds the last of what was decoded.
+///
+/// The decoder sizes it to hold all it was told about: what was decoded and the meta-block at hand. So one that is
+/// too large means too large a body, or too large a window beside it.
+pub(crate) struct RingBuffer {
+    max: usize,
+    refused: bool,
+}
+
+impl Allocator<u8> for RingBuffer {
+    type AllocatedMemory = <StandardAlloc as Allocator<u8>>::AllocatedMemory;
+
+    fn alloc_cell(&mut self, length: usize) -> Self::AllocatedMemory {
+        if length > self.max {
+            self.refused = true;
+            return Self::AllocatedMemory::default();
+        }
+        StandardAlloc {}.alloc_cell(length)
+    }
+
+    fn free_cell(&mut self, memory: Self::AllocatedMemory) {
+        drop(memory);
     }
 }
 
@@ -148,7 +175,7 @@ fn step_zstd(context: &mut DCtx<'static>, input: &[u8], output: &mut [u8]) -> Re
     match context.decompress_stream(&mut output, &mut input) {
         // Zero means the end of a frame, everything else guesses how much is still to come.
         Ok(hint) => Ok(Step { read: input.pos(), written: output.pos(), complete: hint == 0 }),
-        Err(code) => Err(Fault { read: 0, reason: zstd_safe::get_error_name(code) }),
+        Err(code) => Err(Fault::Corrupt { read: 0, reason: zstd_safe::get_error_name(code) }),
     }
 }
 
