@@ -8,6 +8,10 @@ use std::time::Duration;
 
 use relay_compression::ContentEncoding;
 
+use self::Field::{
+    AtLeastOne, Bytes, Count, Encoding, Flag, Header, Limit, MaySeconds, Name, OffSeconds, Path,
+    Seconds,
+};
 use crate::byte_size::ByteSize;
 use crate::settings::Settings;
 use crate::value::Value;
@@ -30,11 +34,6 @@ impl Key {
         Self { variable: Some(variable), ..self }
     }
 }
-
-use Field::{
-    AtLeastOne, Bytes, Count, Encoding, Flag, Header, Limit, MaySeconds, Name, OffSeconds, Path,
-    Seconds,
-};
 
 /// By section, in the order in which `config show` prints them.
 pub(crate) static KEYS: &[Key] = &[

@@ -47,7 +47,6 @@ fn ops_011_a_dsn_flag_beats_an_upstream_variable() {
     );
 }
 
-#[cfg(unix)]
 #[test]
 fn ops_003_a_start_without_config_folder_says_so() {
     let folder = Folder::new();
