@@ -70,19 +70,6 @@ const MAX_DISCARDED: usize = 4 * 1024 * 1024;
 
 /// Reads a body to its end and decodes it.
 pub(crate) async fn read(
-    mut body: Incoming,
-    encoding: ContentEncoding,
-    limits: &BodyLimits,
-    budget: &Arc<Budget>,
-) -> Result<Received, BodyError> {
-    let result = read_decoded(&mut body, encoding, limits, budget).await;
-    if matches!(result, Err(BodyError::TooLong | BodyError::Decode(_))) {
-        discard(body, limits.timeout).await;
-    }
-    result
-}
-
-async fn read_decoded(
     body: &mut Incoming,
     encoding: ContentEncoding,
     limits: &BodyLimits,
@@ -91,7 +78,9 @@ async fn read_decoded(
     let limit = limits.max_size.min(budget.total());
     let announced =
         body.size_hint().exact().map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-    let mut memory = budget.reserve(announced.min(limit))?;
+    // A look ahead, no reservation: memory is held for what has arrived, not for what a slow client promises.
+    drop(budget.reserve(announced.min(limit))?);
+    let mut memory = budget.reserve(0)?;
     let bytes = match encoding {
         ContentEncoding::Identity => {
             read_plain(body, announced, limit, limits.timeout, &mut memory).await?
@@ -165,9 +154,9 @@ pub(crate) async fn next_chunk(
 }
 
 /// Reads on for a while without keeping anything.
-pub(crate) async fn discard(mut body: Incoming, timeout: Duration) {
+pub(crate) async fn discard(body: &mut Incoming, timeout: Duration) {
     let mut left = MAX_DISCARDED;
-    while let Ok(Some(chunk)) = next_chunk(&mut body, timeout).await {
+    while let Ok(Some(chunk)) = next_chunk(body, timeout).await {
         match left.checked_sub(chunk.len()) {
             Some(rest) => left = rest,
             None => return,

@@ -309,26 +309,28 @@ fn level_of(item: &Item) -> Option<String> {
 /// The JSON text of all entries that match, waiting for the first one if `filter.wait` says so.
 async fn matching(relay: &Relay, store: &CaptureStore, filter: &Filter) -> String {
     let deadline = Instant::now() + filter.wait;
+    let mut after = filter.after;
     loop {
         let arrived = store.arrived.notified();
         tokio::pin!(arrived);
         // From here on no arrival is missed, also one between the look and the wait.
         arrived.as_mut().enable();
-        let entries: Vec<String> = store
-            .after(filter.after)
+        let entries = store.after(after);
+        let matching: Vec<String> = entries
             .iter()
             .filter(|(_, captured)| filter.admits(captured))
             .take(filter.limit.unwrap_or(MAX_LISTED).min(MAX_LISTED))
             .map(|(number, captured)| entry_json(*number, captured))
             .collect();
-        let waited = entries.is_empty()
+        after = entries.last().map_or(after, |(number, _)| *number);
+        let waited = matching.is_empty()
             && tokio::select! {
                 () = arrived => true,
                 () = tokio::time::sleep_until(deadline) => false,
                 () = relay.stopping() => false,
             };
         if !waited {
-            return format!(r#"{{"events":[{}]}}"#, entries.join(","));
+            return format!(r#"{{"events":[{}]}}"#, matching.join(","));
         }
     }
 }

@@ -72,7 +72,10 @@ fn held_back(relay: &Relay, record: &Record) -> Option<Instant> {
 }
 
 /// The record in the encoding that the upstream reads by now.
-fn in_current_encoding(worker: &Worker, mut record: Record) -> Result<Record, Record> {
+fn in_current_encoding(
+    worker: &Worker,
+    mut record: Box<Record>,
+) -> Result<Box<Record>, Box<Record>> {
     let encoding = worker.relay.encoding.current();
     if record.encoding == encoding {
         return Ok(record);
@@ -107,13 +110,13 @@ fn settle(
     worker: &Worker,
     queue: &Queue,
     place: Place,
-    mut record: Record,
+    mut record: Box<Record>,
     started: Instant,
     answer: &Result<Response<Bytes>, ClientError>,
 ) {
     let Worker { relay, .. } = worker;
     let now = Instant::now();
-    let lost = |record: Record, loss: Loss| {
+    let lost = |record: Box<Record>, loss: Loss| {
         relay.ledger.lost(record.item_count(), &loss);
         queue.settled()
     };
@@ -168,7 +171,7 @@ fn settle(
     tell(change);
 }
 
-fn put_off(relay: &Relay, queue: &Queue, place: Place, mut record: Record) -> Option<Change> {
+fn put_off(relay: &Relay, queue: &Queue, place: Place, mut record: Box<Record>) -> Option<Change> {
     let pause = backoff(&relay.pace, record.attempts, jitter());
     record.attempts = record.attempts.saturating_add(1);
     queue.put_off(place, record, Instant::now() + pause)

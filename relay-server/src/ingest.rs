@@ -47,7 +47,7 @@ pub(crate) struct Arrival<'a> {
     pub(crate) project: Option<&'a str>,
     pub(crate) peer: IpAddr,
     pub(crate) head: &'a Parts,
-    pub(crate) body: Incoming,
+    pub(crate) body: &'a mut Incoming,
     pub(crate) encoding: ContentEncoding,
 }
 
@@ -128,7 +128,7 @@ async fn receive(
     relay: &Relay,
     endpoint: Endpoint,
     head: &Parts,
-    body: Incoming,
+    body: &mut Incoming,
     encoding: ContentEncoding,
 ) -> Result<Received, Rejection> {
     let max_size = match endpoint {
@@ -277,7 +277,7 @@ async fn enqueue(
     let body = compress(worker, envelope, encoding).await?;
     memory.grow_to(body.len()).map_err(|OverBudget| QueueError::Full)?;
     memory.shrink_to(body.len());
-    let record = Record {
+    let record = Box::new(Record {
         key: sender.credentials.key,
         project: sender.project,
         items,
@@ -287,7 +287,7 @@ async fn enqueue(
         memory,
         attempts: 0,
         refused_since: None,
-    };
+    });
     queue.push(record).map_err(|Closed| QueueError::Closed)?;
     relay.ledger.waits(item_count);
     forward::kick(worker);

@@ -45,7 +45,7 @@ pub(crate) struct Place(u64);
 #[derive(Debug)]
 pub(crate) enum Next {
     /// This one may go now; the caller owes one of the settling calls.
-    Send(Place, Record),
+    Send(Place, Box<Record>),
     /// Nothing now; the pacer knows when there will be.
     Nothing,
 }
@@ -63,8 +63,8 @@ pub(crate) struct Queue {
 
 #[derive(Debug)]
 struct State {
-    ready: BTreeMap<Place, Record>,
-    later: BTreeMap<(Instant, Place), Record>,
+    ready: BTreeMap<Place, Box<Record>>,
+    later: BTreeMap<(Instant, Place), Box<Record>>,
     in_flight: usize,
     pace: Pace,
     resume_at: Option<Instant>,
@@ -87,7 +87,7 @@ impl Queue {
     }
 
     /// Appends a record.
-    pub(crate) fn push(&self, record: Record) -> Result<(), Closed> {
+    pub(crate) fn push(&self, record: Box<Record>) -> Result<(), Closed> {
         let mut state = self.state();
         if state.closed {
             return Err(Closed);
@@ -130,7 +130,7 @@ impl Queue {
     }
 
     /// The upstream answered, but the record stays; it may be sent again at `at`.
-    pub(crate) fn put_off(&self, place: Place, record: Record, at: Instant) -> Option<Change> {
+    pub(crate) fn put_off(&self, place: Place, record: Box<Record>, at: Instant) -> Option<Change> {
         self.landed(|state| {
             state.later.insert((at, place), record);
             state.answered()
@@ -141,7 +141,7 @@ impl Queue {
     pub(crate) fn put_back(
         &self,
         place: Place,
-        record: Record,
+        record: Box<Record>,
         started: Instant,
         now: Instant,
         jitter: f64,
@@ -155,7 +155,7 @@ impl Queue {
     }
 
     /// The record was not sent after all; it may be at `at`.
-    pub(crate) fn hold(&self, place: Place, record: Record, at: Instant) {
+    pub(crate) fn hold(&self, place: Place, record: Box<Record>, at: Instant) {
         self.landed(|state| {
             state.later.insert((at, place), record);
             state.pace.unused();
@@ -208,15 +208,18 @@ impl Queue {
             let mut changed = std::pin::pin!(self.changed());
             // From here on no change is missed, also one between the look and the wait.
             changed.as_mut().enable();
-            let hopeless = self.due().is_some_and(|due| due > deadline);
-            let state = self.state();
-            let empty = state.ready.is_empty() && (state.later.is_empty() || hopeless);
-            if state.in_flight == 0 && (empty || hopeless) {
+            if self.is_over(deadline) {
                 return;
             }
-            drop(state);
             changed.await;
         }
+    }
+
+    fn is_over(&self, deadline: Instant) -> bool {
+        let state = self.state();
+        let paused = state.resume_at.is_some_and(|at| at > deadline);
+        let waits_longer = state.later.keys().next().is_none_or(|(at, _)| *at > deadline);
+        state.in_flight == 0 && (state.ready.is_empty() || paused) && waits_longer
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -82,6 +82,16 @@ pub(crate) enum QueueError {
 const RETRY_AFTER_OVERLOAD: u64 = 5;
 
 impl Rejection {
+    /// Whether to read what is left of the body before answering. Who asks with `Expect: 100-continue` before
+    /// sending a body is answered without one, unless it was the body that was looked at.
+    pub(crate) fn drains_body(&self, expects_continue: bool) -> bool {
+        match self {
+            Self::Body(BodyError::Stalled | BodyError::Broken(_)) => false,
+            Self::Body(_) => true,
+            _ => !expects_continue,
+        }
+    }
+
     /// The answer: status, body and headers.
     pub(crate) fn into_reply(self) -> Reply {
         let status = self.status();

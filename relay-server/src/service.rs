@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Arc, LazyLock};
 
-use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING};
+use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, EXPECT};
 use http::{HeaderValue, Method, Request, StatusCode};
 use hyper::body::Incoming;
 use matchit::Router;
@@ -16,7 +16,7 @@ use crate::reply::{
     Reply, empty, finish, json, method_not_allowed, preflight, reply, text, with_cors,
 };
 use crate::store::PIXEL;
-use crate::{capture, passthrough};
+use crate::{body, capture, passthrough};
 
 /// Every path we answer ourselves. Anything else below `/api/` is passed through to the upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,22 +57,20 @@ pub(crate) async fn respond(
     request: Request<Incoming>,
 ) -> Reply {
     let accept_encoding = request.headers().get(ACCEPT_ENCODING).cloned();
-    let answer = match content_encoding(&request) {
+    // Before routing: an encoding that nobody here reads is refused on any path (`spec/ingest.md` 4).
+    let named = request.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
+    let answer = match ContentEncoding::from_header(named) {
         Ok(encoding) => route(worker, peer, request, encoding).await,
-        Err(refusal) => refusal,
+        Err(_) => unsupported_encoding(),
     };
     finish(answer, accept_encoding.as_ref())
 }
 
-/// Checked before routing: an encoding that nobody here reads is refused on any path (`spec/ingest.md` 4).
-fn content_encoding(request: &Request<Incoming>) -> Result<ContentEncoding, Reply> {
-    let named = request.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
-    ContentEncoding::from_header(named).map_err(|_| {
-        let mut refusal = empty(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-        let known = HeaderValue::from_static("zstd,gzip,deflate,br");
-        refusal.headers_mut().insert(ACCEPT_ENCODING, known);
-        refusal
-    })
+fn unsupported_encoding() -> Reply {
+    let mut refusal = empty(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let known = HeaderValue::from_static("zstd,gzip,deflate,br");
+    refusal.headers_mut().insert(ACCEPT_ENCODING, known);
+    refusal
 }
 
 async fn route(
@@ -156,8 +154,9 @@ async fn take_in(
         (_, &Method::OPTIONS) => return preflight("POST,GET,HEAD"),
         _ => return method_not_allowed("POST,GET,HEAD"),
     };
-    let (head, body) = request.into_parts();
-    match ingest(worker, Arrival { endpoint, project, peer, head: &head, body, encoding }).await {
+    let (head, mut body) = request.into_parts();
+    let arrival = Arrival { endpoint, project, peer, head: &head, body: &mut body, encoding };
+    match ingest(worker, arrival).await {
         Ok(_) if endpoint == Endpoint::StorePixel => {
             reply(StatusCode::OK, Some("image/gif"), PIXEL.into())
         }
@@ -168,6 +167,9 @@ async fn take_in(
                 error = &rejection as &dyn std::error::Error,
                 "a request was turned away"
             );
+            if rejection.drains_body(head.headers.contains_key(EXPECT)) {
+                body::discard(&mut body, worker.relay.config.limits.body_timeout).await;
+            }
             rejection.into_reply()
         }
     }
