@@ -98,10 +98,13 @@ fn of_two_lines_of_a_header_the_first_counts() {
     );
 }
 
+/// Lines of headers, a query, a key in the path.
+type Carrier<'a> = (&'a [(&'static str, &'a str)], Option<&'a str>, Option<&'a str>);
+
 #[test]
 fn ing_018_two_carriers_are_refused_even_if_they_agree() {
     let (header, query) = (header(), format!("sentry_key={KEY}"));
-    let carriers: [(&[(&str, &str)], Option<&str>, Option<&str>); 4] = [
+    let carriers: [Carrier<'_>; 4] = [
         (&[("x-sentry-auth", &header)], None, None),
         (&[("authorization", &header)], None, None),
         (&[], Some(&query), None),
