@@ -1,8 +1,11 @@
+use std::marker::PhantomData;
+
 use bytes::Bytes;
 use serde::Deserialize;
+use serde::de::DeserializeSeed;
 
 use crate::error::{DecodeError, Position};
-use crate::header::{EnvelopeHeader, HeaderLine};
+use crate::header::{EnvelopeHeader, HeaderLine, OwnedHeaderLine};
 use crate::item::Item;
 use crate::item_header::ItemHead;
 use crate::plain;
@@ -67,13 +70,13 @@ impl Envelope {
         if bytes.len() > limits.max_size {
             return Err(DecodeError::TooLarge { limit: limits.max_size });
         }
+        let mut envelope = Self::default();
         let mut reader = Reader { bytes, offset: 0, limits };
-        let header = reader.envelope_header()?;
-        let mut items = Vec::new();
+        reader.envelope_header(&mut envelope.header)?;
         while reader.offset < reader.bytes.len() {
-            items.push(reader.item(items.len())?);
+            envelope.items.push(reader.item(envelope.items.len())?);
         }
-        Ok(Self { header, items })
+        Ok(envelope)
     }
 
     /// The first line.
@@ -126,7 +129,7 @@ impl Envelope {
     /// copied, for whoever compresses or writes them anyway.
     pub fn encode_parts(&self) -> EncodedParts<'_> {
         let mut parts = EncodedParts {
-            text: Vec::with_capacity(512),
+            text: Vec::with_capacity(512 + 128 * self.items.len()),
             payloads: Vec::with_capacity(self.items.len()),
         };
         self.header.write(&mut parts.text);
@@ -178,15 +181,17 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn envelope_header(&mut self) -> Result<EnvelopeHeader, DecodeError> {
+    fn envelope_header(&mut self, header: &mut EnvelopeHeader) -> Result<(), DecodeError> {
         self.skip_white_space();
         if self.rest().is_empty() {
             return Err(DecodeError::MissingHeader);
         }
         let at = Position { item: None, offset: self.offset };
-        let HeaderLine(header) = self.json(at, |_, source| DecodeError::Header(source))?;
-        self.line_feed(at)?;
-        Ok(header)
+        if self.plain(HeaderLine(header)).is_none() {
+            let OwnedHeaderLine(read) = self.json(at, |_, source| DecodeError::Header(source))?;
+            *header = read;
+        }
+        self.line_feed(at)
     }
 
     fn item(&mut self, index: usize) -> Result<Item, DecodeError> {
@@ -199,8 +204,13 @@ impl Reader<'_> {
             return Err(DecodeError::TooManyItems { at });
         }
         let item_header = |at, source| DecodeError::ItemHeader { at, source };
-        let head: ItemHead = self.json(at, item_header)?;
-        let header = self.bytes.slice(at.offset..self.offset);
+        let (head, header): (ItemHead, _) = match self.plain(PhantomData) {
+            Some(head) => (head, self.bytes.slice(at.offset..self.offset)),
+            None => {
+                let head = self.json(at, item_header)?;
+                (head, on_one_line(self.bytes.slice(at.offset..self.offset)))
+            }
+        };
         self.line_feed(at)?;
 
         let rest = self.rest();
@@ -218,20 +228,23 @@ impl Reader<'_> {
         Ok(Item::received(head, header, payload))
     }
 
-    /// Reads one JSON value and stops behind it.
+    /// Reads a header that is plain, as most are, and stops behind it.
+    fn plain<T, S: for<'de> DeserializeSeed<'de, Value = T>>(&mut self, seed: S) -> Option<T> {
+        let text = self.header_text();
+        let line = memchr::memchr(b'\n', text).and_then(|end| text.get(..end)).unwrap_or(text);
+        let (value, length) = plain::read(str::from_utf8(line).ok()?, seed)?;
+        self.offset += length;
+        Some(value)
+    }
+
+    /// Reads any header and stops behind it.
     fn json<T: for<'de> Deserialize<'de>>(
         &mut self,
         at: Position,
         error: fn(Position, serde_json::Error) -> DecodeError,
     ) -> Result<T, DecodeError> {
         let limit = self.limits.max_header_size;
-        let rest = self.rest();
-        let text = rest.get(..limit).unwrap_or(rest);
-        let line = memchr::memchr(b'\n', text).and_then(|end| text.get(..end)).unwrap_or(text);
-        if let Some((value, length)) = str::from_utf8(line).ok().and_then(plain::read) {
-            self.offset += length;
-            return Ok(value);
-        }
+        let text = self.header_text();
         let mut values = serde_json::Deserializer::from_slice(text).into_iter();
         match values.next() {
             Some(Ok(value)) => {
@@ -239,7 +252,7 @@ impl Reader<'_> {
                 self.offset += length;
                 Ok(value)
             }
-            Some(Err(source)) if source.is_eof() && text.len() < rest.len() => {
+            Some(Err(source)) if source.is_eof() && text.len() < self.rest().len() => {
                 Err(DecodeError::HeaderTooLarge { at, limit })
             }
             Some(Err(source)) => Err(error(at, source)),
@@ -264,7 +277,21 @@ impl Reader<'_> {
         self.offset += self.rest().iter().take_while(is_white_space).count();
     }
 
+    /// As much of the rest as may be a header.
+    fn header_text(&self) -> &[u8] {
+        let rest = self.rest();
+        rest.get(..self.limits.max_header_size).unwrap_or(rest)
+    }
+
     fn rest(&self) -> &[u8] {
         self.bytes.get(self.offset..).unwrap_or_default()
+    }
+}
+
+/// Drops the line breaks inside of a header: they are white space, and it has to fit on one line.
+fn on_one_line(header: Bytes) -> Bytes {
+    match memchr::memchr(b'\n', &header) {
+        None => header,
+        Some(_) => header.iter().copied().filter(|byte| !b"\r\n".contains(byte)).collect(),
     }
 }

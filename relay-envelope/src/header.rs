@@ -4,7 +4,7 @@ use std::net::{AddrParseError, IpAddr};
 
 use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use relay_dsn::{Dsn, ParseDsnError};
-use serde::de::{self, Deserializer, MapAccess, Visitor};
+use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use url::Url;
 use uuid::Uuid;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::fields::Fields;
 use crate::plain::Raw;
 use crate::scalar::{Checked, Parsed, Scalar, checked};
-use crate::trace::Trace;
+use crate::trace::{Trace, TraceValue};
 use crate::writer::ObjectWriter;
 
 /// The first line of an envelope.
@@ -120,37 +120,37 @@ impl EnvelopeHeader {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let mut object = ObjectWriter::new(out);
         if let Some(event_id) = &self.event_id {
-            object.display("event_id", &event_id.simple());
+            object.text("event_id", event_id.simple().encode_lower(&mut Uuid::encode_buffer()));
         }
         if let Some(dsn) = &self.dsn {
             object.display("dsn", &dsn.to_forwarded());
         }
         if let Some(client) = &self.client {
-            object.value("client", client);
+            object.text("client", client);
         }
         if let Some(version) = &self.version {
             object.value("version", version);
         }
         if let Some(origin) = &self.origin {
-            object.value("origin", origin);
+            object.text("origin", origin);
         }
         if let Some(remote_addr) = &self.remote_addr {
             object.display("remote_addr", remote_addr);
         }
         if let Some(forwarded_for) = self.forwarded_for.as_ref().filter(|chain| !chain.is_empty()) {
-            object.value("forwarded_for", forwarded_for);
+            object.text("forwarded_for", forwarded_for);
         }
         if let Some(user_agent) = &self.user_agent {
-            object.value("user_agent", user_agent);
+            object.text("user_agent", user_agent);
         }
         if self.client_hints != ClientHints::default() {
             object.value("client_hints", &self.client_hints);
         }
         if self.no_cache {
-            object.value("no_cache", &true);
+            object.raw("no_cache", "true");
         }
         if let Some(sent_at) = &self.sent_at {
-            object.value("sent_at", &sent_at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
+            object.text("sent_at", &sent_at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
         }
         if let Some(trace) = &self.trace {
             trace.write(&mut object);
@@ -167,26 +167,39 @@ impl EnvelopeHeader {
     }
 }
 
-/// A first line, read as a whole.
-pub(crate) struct HeaderLine(pub(crate) EnvelopeHeader);
+/// A first line, read as a whole into a header that says nothing yet.
+///
+/// In place, because a header is large and would be moved once for each layer of a reader.
+pub(crate) struct HeaderLine<'a>(pub(crate) &'a mut EnvelopeHeader);
 
-impl<'de> Deserialize<'de> for HeaderLine {
+impl<'de> DeserializeSeed<'de> for HeaderLine<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for HeaderLine<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an envelope header")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        read(map, |_| true, self.0)
+    }
+}
+
+/// The same as a value.
+pub(crate) struct OwnedHeaderLine(pub(crate) EnvelopeHeader);
+
+impl<'de> Deserialize<'de> for OwnedHeaderLine {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct HeaderVisitor;
-
-        impl<'de> Visitor<'de> for HeaderVisitor {
-            type Value = HeaderLine;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an envelope header")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<HeaderLine, A::Error> {
-                read(map, |_| true).map(HeaderLine)
-            }
-        }
-
-        deserializer.deserialize_map(HeaderVisitor)
+        let mut header = EnvelopeHeader::default();
+        HeaderLine(&mut header).deserialize(deserializer)?;
+        Ok(Self(header))
     }
 }
 
@@ -205,7 +218,8 @@ impl<'de> Deserialize<'de> for SenderLine {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SenderLine, A::Error> {
-                let header = read(map, Key::is_of_request)?;
+                let mut header = EnvelopeHeader::default();
+                read(map, Key::is_of_request, &mut header)?;
                 header.dsn.map(SenderLine).ok_or_else(|| de::Error::missing_field("dsn"))
             }
         }
@@ -266,8 +280,8 @@ impl Key {
 fn read<'de, A: MapAccess<'de>>(
     mut map: A,
     wanted: fn(Key) -> bool,
-) -> Result<EnvelopeHeader, A::Error> {
-    let mut header = EnvelopeHeader::default();
+    header: &mut EnvelopeHeader,
+) -> Result<(), A::Error> {
     let mut late = LateFault(None);
     let mut seen = 0u32;
     while let Some(name) = map.next_key_seed(Parsed(Scalar::text))? {
@@ -288,12 +302,12 @@ fn read<'de, A: MapAccess<'de>>(
             Key::Version => late.set(&mut header.version, version(map.next_value()?)),
             Key::Origin => late.set(&mut header.origin, origin(map.next_value()?)),
             Key::RemoteAddr => late.set(&mut header.remote_addr, address(map.next_value()?)),
-            Key::ForwardedFor => late.set(&mut header.forwarded_for, text(map.next_value()?)),
+            Key::ForwardedFor => late.set(&mut header.forwarded_for, chain(map.next_value()?)),
             Key::UserAgent => late.set(&mut header.user_agent, text_or_null(map.next_value()?)),
             Key::ClientHints => header.client_hints = map.next_value()?,
             Key::NoCache => late.set(&mut header.no_cache, flag(map.next_value()?)),
             Key::SentAt => header.sent_at = map.next_value_seed(Parsed(sent_at))?,
-            Key::Trace => header.trace = Trace::read(map.next_value()?),
+            Key::Trace => TraceValue(header.trace) = map.next_value()?,
             Key::RequiredFeatures => {
                 let names: Vec<String> = map.next_value()?;
                 header.required_features = names.into_iter().map(feature).collect();
@@ -305,7 +319,7 @@ fn read<'de, A: MapAccess<'de>>(
         }
     }
     match late.0 {
-        None => Ok(header),
+        None => Ok(()),
         Some(text) => Err(de::Error::custom(text)),
     }
 }
@@ -342,8 +356,8 @@ fn dsn(value: Scalar<'_>) -> Result<Option<Dsn>, String> {
     })
 }
 
-fn text(value: Scalar<'_>) -> Result<Option<String>, String> {
-    value.text().map(|text| Some(text.into_owned()))
+fn chain(value: Scalar<'_>) -> Result<Option<String>, String> {
+    value.text().map(|text| Some(text.into_owned()).filter(|text| !text.is_empty()))
 }
 
 fn text_or_null(value: Scalar<'_>) -> Result<Option<String>, String> {

@@ -47,13 +47,8 @@ impl Item {
         item
     }
 
-    /// An item as it was received. `header` is the JSON text `head` was read from.
+    /// An item as it was received. `header` is the JSON text `head` was read from, on one line.
     pub(crate) fn received(head: ItemHead, header: Bytes, payload: Bytes) -> Self {
-        // Line breaks inside of a header are white space, and it has to fit on one line.
-        let header = match memchr::memchr(b'\n', &header) {
-            None => header,
-            Some(_) => header.iter().copied().filter(|byte| !b"\r\n".contains(byte)).collect(),
-        };
         let mut item =
             Self { ty: head.ty, received: Some(header), fields: Fields::default(), payload };
         if head.alias {

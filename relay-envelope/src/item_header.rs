@@ -70,7 +70,7 @@ pub(crate) fn collect(header: &[u8]) -> Fields {
 /// Appends a header in canonical form.
 pub(crate) fn write(ty: &ItemType, length: usize, fields: &Fields, out: &mut Vec<u8>) {
     let mut object = ObjectWriter::new(out);
-    object.value(key::TYPE, ty.as_str());
+    object.text(key::TYPE, ty.as_str());
     object.value(key::LENGTH, &length);
     for key in ORDER {
         if let Some(json) = fields.get(key) {

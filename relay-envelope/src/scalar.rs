@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Unexpected, Visitor};
 
@@ -69,7 +70,7 @@ impl<'de> Scalar<'de> {
 }
 
 /// Reads a scalar and parses it on the spot, so that an error carries the position of the value.
-pub(crate) struct Parsed<'de, T>(pub(crate) fn(Scalar<'de>) -> Result<T, String>);
+pub(crate) struct Parsed<F>(pub(crate) F);
 
 impl<'de> de::Deserialize<'de> for Scalar<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -77,7 +78,7 @@ impl<'de> de::Deserialize<'de> for Scalar<'de> {
     }
 }
 
-impl<'de, T> DeserializeSeed<'de> for Parsed<'de, T> {
+impl<'de, T, F: FnOnce(Scalar<'de>) -> Result<T, String>> DeserializeSeed<'de> for Parsed<F> {
     type Value = T;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
@@ -85,7 +86,7 @@ impl<'de, T> DeserializeSeed<'de> for Parsed<'de, T> {
     }
 }
 
-impl<'de, T> Visitor<'de> for Parsed<'de, T> {
+impl<'de, T, F: FnOnce(Scalar<'de>) -> Result<T, String>> Visitor<'de> for Parsed<F> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -133,7 +134,7 @@ impl<'de, T> Visitor<'de> for Parsed<'de, T> {
 
 /// Lets a value pass that is kept as it is: JSON alone does not bound its nesting.
 pub(crate) fn checked(value: Raw<'_>) -> Result<Raw<'_>, String> {
-    match plain::read::<Raw<'_>>(value.0) {
+    match plain::read(value.0, PhantomData::<Raw<'_>>) {
         Some(_) => Ok(value),
         None => serde_json::from_str::<Checked>(value.0).map(|_| value).map_err(|e| e.to_string()),
     }

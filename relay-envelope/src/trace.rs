@@ -2,11 +2,11 @@ use std::fmt;
 
 use relay_dsn::{ParseProjectKeyError, ProjectKey};
 use serde::Deserialize;
-use serde::de::{self, MapAccess, Visitor};
+use serde::de::{self, Deserializer, MapAccess, Visitor};
 use uuid::Uuid;
 
 use crate::fields::Fields;
-use crate::plain::{self, Raw};
+use crate::plain::Raw;
 use crate::scalar::{Parsed, Scalar, checked};
 use crate::writer::ObjectWriter;
 
@@ -97,42 +97,43 @@ impl SamplingContext {
 }
 
 impl Trace {
-    /// Reads the value of a `trace` header; `null` is none.
-    pub(crate) fn read(value: Raw<'_>) -> Option<Self> {
-        match value.0 {
-            "null" => None,
-            json => Some(plain::from_str(json, ContextVisitor).map_or(Self::Invalid, Self::from)),
-        }
-    }
-
     pub(crate) fn write(&self, header: &mut ObjectWriter<'_>) {
         match self {
             Self::Valid(context) => context.write(header.nested("trace")),
-            Self::Invalid => header.value("trace", &()),
+            Self::Invalid => header.raw("trace", "null"),
         }
     }
 }
 
 impl SamplingContext {
     fn write(&self, mut object: ObjectWriter<'_>) {
-        object.display("trace_id", &self.trace_id.simple());
-        object.value("public_key", self.public_key.as_str());
-        object.value("release", &self.release);
-        object.value("environment", &self.environment);
-        object.value("transaction", &self.transaction);
+        object.text("trace_id", self.trace_id.simple().encode_lower(&mut Uuid::encode_buffer()));
+        object.text("public_key", self.public_key.as_str());
+        for (key, text) in [
+            ("release", &self.release),
+            ("environment", &self.environment),
+            ("transaction", &self.transaction),
+        ] {
+            match text {
+                Some(text) => object.text(key, text),
+                None => object.raw(key, "null"),
+            }
+        }
         if let Some(rate) = self.sample_rate.filter(|&rate| is_rate(rate)) {
             object.display("sample_rate", &format_args!("{rate:?}"));
         }
         if let Some(sampled) = self.sampled {
-            object.value("sampled", &sampled);
+            object.raw("sampled", if sampled { "true" } else { "false" });
         }
         match &self.replay_id {
-            Some(replay_id) => object.display("replay_id", replay_id),
-            None => object.value("replay_id", &()),
+            Some(id) => {
+                object.text("replay_id", id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+            }
+            None => object.raw("replay_id", "null"),
         }
         for (key, text) in [("user_id", &self.user_id), ("user_segment", &self.user_segment)] {
             if let Some(text) = text.as_ref().filter(|text| !text.is_empty()) {
-                object.value(key, text);
+                object.text(key, text);
             }
         }
         for (key, json) in self.other.iter().filter(|(key, _)| Key::named(key) == Key::Other) {
@@ -185,18 +186,39 @@ struct User {
     segment: Option<String>,
 }
 
-#[derive(Clone, Copy)]
-struct ContextVisitor;
+/// The value of a `trace` header; `null` is none.
+pub(crate) struct TraceValue(pub(crate) Option<Trace>);
 
-impl<'de> Visitor<'de> for ContextVisitor {
-    type Value = SamplingContext;
+impl<'de> Deserialize<'de> for TraceValue {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TraceVisitor;
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a dynamic sampling context")
-    }
+        impl<'de> Visitor<'de> for TraceVisitor {
+            type Value = TraceValue;
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SamplingContext, A::Error> {
-        read(map)
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a dynamic sampling context")
+            }
+
+            // The plain reader comes here directly: what fails is read again by the other one.
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TraceValue, A::Error> {
+                read(map).map(|context| TraceValue(Some(context.into())))
+            }
+
+            fn visit_newtype_struct<D: Deserializer<'de>>(
+                self,
+                json: D,
+            ) -> Result<TraceValue, D::Error> {
+                let Raw(json) = Raw::deserialize(json)?;
+                if json == "null" {
+                    return Ok(TraceValue(None));
+                }
+                let trace = serde_json::Deserializer::from_str(json).deserialize_map(Self);
+                Ok(trace.unwrap_or(TraceValue(Some(Trace::Invalid))))
+            }
+        }
+
+        deserializer.deserialize_newtype_struct("Trace", TraceVisitor)
     }
 }
 

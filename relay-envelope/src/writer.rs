@@ -2,6 +2,8 @@ use std::fmt::Display;
 
 use serde::{Serialize, Serializer};
 
+use crate::plain::unescaped;
+
 /// Writes a JSON object, member by member.
 pub(crate) struct ObjectWriter<'a> {
     out: &'a mut Vec<u8>,
@@ -14,19 +16,23 @@ impl<'a> ObjectWriter<'a> {
         Self { out, empty: true }
     }
 
-    /// A member that serialises; `value` must not hold maps with keys other than strings.
-    pub(crate) fn value<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) {
+    /// A string member.
+    pub(crate) fn text(&mut self, key: &str, text: &str) {
         self.key(key);
-        serde_json::to_writer(&mut *self.out, value)
-            .expect("a vector takes what header values write");
+        self.string(text);
     }
 
     /// A string member, as `value` displays.
     pub(crate) fn display(&mut self, key: &str, value: &impl Display) {
         self.key(key);
-        serde_json::Serializer::new(&mut *self.out)
-            .collect_str(value)
-            .expect("a vector takes any text");
+        let mut json = serde_json::Serializer::new(&mut *self.out);
+        json.collect_str(value).expect("a vector takes any text");
+    }
+
+    /// A member that serialises. Maps in `value` must have strings for keys.
+    pub(crate) fn value<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) {
+        self.key(key);
+        serde_json::to_writer(&mut *self.out, value).expect("a vector takes any JSON");
     }
 
     /// A member that is JSON text already.
@@ -50,7 +56,17 @@ impl<'a> ObjectWriter<'a> {
             self.out.push(b',');
         }
         self.empty = false;
-        serde_json::to_writer(&mut *self.out, key).expect("a vector takes any text");
+        self.string(key);
         self.out.push(b':');
+    }
+
+    fn string(&mut self, text: &str) {
+        if unescaped(text.as_bytes()) == text.len() {
+            self.out.push(b'"');
+            self.out.extend_from_slice(text.as_bytes());
+            self.out.push(b'"');
+        } else {
+            serde_json::to_writer(&mut *self.out, text).expect("a vector takes any text");
+        }
     }
 }
