@@ -33,7 +33,7 @@ pub(crate) enum Stream {
     Gzip(Decompress),
     Deflate(Decompress),
     Br(Box<Brotli>),
-    Zstd(DCtx<'static>),
+    Zstd(Zstd),
 }
 
 /// 32 KiB, the largest window of deflate.
@@ -56,14 +56,14 @@ impl Stream {
                 let state = Brotli::new_strict(ring_buffer, StandardAlloc {}, StandardAlloc {});
                 Self::Br(Box::new(state))
             }
-            ContentEncoding::Zstd => Self::Zstd(zstd_context()?),
+            ContentEncoding::Zstd => Self::Zstd(Zstd::new()?),
         })
     }
 
     /// Gives back what the next stream can use.
     pub(crate) fn retire(self) {
-        if let Self::Zstd(context) = self {
-            keep_zstd_context(context);
+        if let Self::Zstd(zstd) = self {
+            keep_zstd_context(zstd.context);
         }
     }
 
@@ -79,7 +79,7 @@ impl Stream {
             Self::Gzip(inflate) => step_inflate(inflate, input, output, "invalid gzip header"),
             Self::Deflate(inflate) => step_inflate(inflate, input, output, "invalid zlib header"),
             Self::Br(state) => step_brotli(state, input, output),
-            Self::Zstd(context) => step_zstd(context, input, output),
+            Self::Zstd(zstd) => zstd.step(input, output),
         }
     }
 
@@ -92,7 +92,7 @@ impl Stream {
             Self::Br(state) if state.rb_roundtrips == 0 => state.pos.unsigned_abs() as usize,
             Self::Br(state) => state.ringbuffer_size.unsigned_abs() as usize,
             // The window is allocated as the frame claims it, but a page never written takes no memory.
-            Self::Zstd(context) => context.sizeof().min(decoded),
+            Self::Zstd(zstd) => zstd.context.sizeof().min(decoded),
         }
     }
 }
@@ -169,13 +169,52 @@ impl Allocator<u8> for RingBuffer {
     }
 }
 
-fn step_zstd(context: &mut DCtx<'static>, input: &[u8], output: &mut [u8]) -> Result<Step, Fault> {
-    let mut input = InBuffer::around(input);
-    let mut output = OutBuffer::around(output);
-    match context.decompress_stream(&mut output, &mut input) {
+/// A sequence of zstd frames.
+pub(crate) struct Zstd {
+    context: DCtx<'static>,
+    /// The start of the frame at hand: enough for the longest header.
+    header: [u8; 18],
+    header_read: usize,
+    written: u64,
+}
+
+impl Zstd {
+    fn new() -> Option<Self> {
+        Some(Self { context: zstd_context()?, header: [0; 18], header_read: 0, written: 0 })
+    }
+
+    fn step(&mut self, input: &[u8], output: &mut [u8]) -> Result<Step, Fault> {
+        let mut from = InBuffer::around(input);
+        let mut to = OutBuffer::around(output);
+        let hint = match self.context.decompress_stream(&mut to, &mut from) {
+            Ok(hint) => hint,
+            Err(code) => {
+                return Err(Fault::Corrupt { read: 0, reason: zstd_safe::get_error_name(code) });
+            }
+        };
+        let (read, written) = (from.pos(), to.pos());
+        for (to, from) in self.header.iter_mut().skip(self.header_read).zip(input.iter().take(read))
+        {
+            *to = *from;
+            self.header_read += 1;
+        }
+        self.written += written as u64;
         // Zero means the end of a frame, everything else guesses how much is still to come.
-        Ok(hint) => Ok(Step { read: input.pos(), written: output.pos(), complete: hint == 0 }),
-        Err(code) => Err(Fault::Corrupt { read: 0, reason: zstd_safe::get_error_name(code) }),
+        let complete = hint == 0;
+        if complete {
+            self.end_frame().map_err(|reason| Fault::Corrupt { read, reason })?;
+        }
+        Ok(Step { read, written, complete })
+    }
+
+    /// Checks the length that the frame declared. The library does so too, but when it gets a frame in pieces
+    /// it forgets to if the last block is empty.
+    fn end_frame(&mut self) -> Result<(), &'static str> {
+        let header = self.header.get(..self.header_read).unwrap_or_default();
+        let declared = zstd_safe::get_frame_content_size(header).ok().flatten();
+        let is_right = declared.is_none_or(|declared| declared == self.written);
+        (self.header_read, self.written) = (0, 0);
+        if is_right { Ok(()) } else { Err("content size mismatch") }
     }
 }
 

@@ -187,6 +187,14 @@ fn a_claimed_length_is_not_believed() {
 }
 
 #[test]
+fn a_zstd_frame_shorter_than_it_declares_is_corrupt_however_it_arrives() {
+    // Found by fuzzing: the library overlooks this one if it arrives in pieces.
+    let frame = b"\x28\xb5\x2f\xfd\x60\x5a\x00\x01\x00\x00";
+    assert!(matches!(decoded(Zstd, &frame[..]), Err(DecodeError::Corrupt { .. })));
+    assert!(matches!(dripped(Zstd, frame), Err(DecodeError::Corrupt { .. })));
+}
+
+#[test]
 fn a_decoder_after_a_failed_one_starts_afresh() {
     for encoding in COMPRESSED {
         let body = encode(encoding, &mixed(300_000));
