@@ -9,9 +9,13 @@ from doubles import PATIENCE
 
 
 class Relay:
-    """A running `relay run` on a port of the system's choice; `dsn` and `authority` come from its banner."""
+    """A running `relay run` on a port of the system's choice; what it says of itself comes from its banner.
 
-    DSN = re.compile(r"(http)://([0-9a-f]{32})@([\d.]+:\d+)/(\d+)")
+    `authority` is where it listens. `dsn` is the one to paste, or a pattern for one where projects are the upstream's.
+    """
+
+    LISTENS = re.compile(r"listens on http://(\S+)")
+    DSN = re.compile(r"DSN\s+(http://.+@[^\s,]+)")
 
     def __init__(self, command, folder, *arguments):
         self._process = subprocess.Popen(
@@ -35,9 +39,10 @@ class Relay:
     def _read(self):
         for line in self._process.stdout:
             self.output.append(line)
-            found = self.DSN.search(line)
-            if found and self.dsn is None:
-                self.dsn, self.authority = found.group(0), found.group(3)
+            if listens := self.LISTENS.search(line):
+                self.authority = listens.group(1)
+            if dsn := self.DSN.search(line):
+                self.dsn = dsn.group(1)
                 self._announced.set()
         self._announced.set()
 
