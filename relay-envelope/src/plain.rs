@@ -16,7 +16,7 @@ pub(crate) fn read<'de, S: DeserializeSeed<'de>>(
     text: &'de str,
     seed: S,
 ) -> Option<(S::Value, usize)> {
-    let mut plain = Plain { text, offset: 0 };
+    let mut plain = Plain::new(text);
     let value = seed.deserialize(&mut plain).ok()?;
     Some((value, plain.offset))
 }
@@ -26,7 +26,7 @@ pub(crate) fn from_str<'de, V>(text: &'de str, visitor: V) -> Result<V::Value, s
 where
     V: Visitor<'de> + Copy,
 {
-    let mut plain = Plain { text, offset: 0 };
+    let mut plain = Plain::new(text);
     match plain.deserialize_map(visitor) {
         Ok(value) if plain.offset == text.len() => Ok(value),
         _ => serde_json::Deserializer::from_str(text).deserialize_map(visitor),
@@ -74,9 +74,15 @@ const DEPTH: u32 = 8;
 struct Plain<'de> {
     text: &'de str,
     offset: usize,
+    /// How many objects and arrays are open.
+    depth: u32,
 }
 
 impl<'de> Plain<'de> {
+    fn new(text: &'de str) -> Self {
+        Self { text, offset: 0, depth: 0 }
+    }
+
     fn rest(&self) -> &'de str {
         self.text.get(self.offset..).unwrap_or_default()
     }
@@ -144,25 +150,39 @@ impl<'de> Plain<'de> {
         Ok(key)
     }
 
-    fn skip(&mut self, depth: u32) -> Result<(), NotPlain> {
-        let mut first = true;
+    /// Reads what is in an object or array, of which the opening bracket is next.
+    fn nested<T>(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, NotPlain>,
+    ) -> Result<T, NotPlain> {
+        if self.depth == DEPTH {
+            return Err(NotPlain);
+        }
+        self.depth += 1;
+        self.offset += 1;
+        let value = read(self)?;
+        self.depth -= 1;
+        Ok(value)
+    }
+
+    fn skip(&mut self) -> Result<(), NotPlain> {
         match self.peek() {
             Some(b'"') => self.string().map(drop),
-            Some(b'{') if depth > 0 => {
-                self.offset += 1;
-                while self.next(&mut first, b'}')? {
-                    self.key()?;
-                    self.skip(depth - 1)?;
+            Some(b'{') => self.nested(|plain| {
+                let mut first = true;
+                while plain.next(&mut first, b'}')? {
+                    plain.key()?;
+                    plain.skip()?;
                 }
                 Ok(())
-            }
-            Some(b'[') if depth > 0 => {
-                self.offset += 1;
-                while self.next(&mut first, b']')? {
-                    self.skip(depth - 1)?;
+            }),
+            Some(b'[') => self.nested(|plain| {
+                let mut first = true;
+                while plain.next(&mut first, b']')? {
+                    plain.skip()?;
                 }
                 Ok(())
-            }
+            }),
             Some(b't') => self.word("true"),
             Some(b'f') => self.word("false"),
             Some(b'n') => self.word("null"),
@@ -201,10 +221,7 @@ impl<'de> Deserializer<'de> for &mut Plain<'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NotPlain> {
         match self.peek() {
             Some(b'"') => visitor.visit_borrowed_str(self.string()?),
-            Some(b'{') => {
-                self.offset += 1;
-                visitor.visit_map(Members { plain: self, first: true })
-            }
+            Some(b'{') => self.nested(|plain| visitor.visit_map(Members { plain, first: true })),
             Some(b't') => self.word("true").and_then(|()| visitor.visit_bool(true)),
             Some(b'f') => self.word("false").and_then(|()| visitor.visit_bool(false)),
             Some(b'n') => self.word("null").and_then(|()| visitor.visit_unit()),
@@ -230,7 +247,7 @@ impl<'de> Deserializer<'de> for &mut Plain<'de> {
         }
         let text = self.rest();
         let start = self.offset;
-        self.skip(DEPTH)?;
+        self.skip()?;
         visitor.visit_borrowed_str(text.get(..self.offset - start).ok_or(NotPlain)?)
     }
 
