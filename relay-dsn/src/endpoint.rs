@@ -18,7 +18,8 @@ pub enum Signal {
 /// # URLs
 ///
 /// `{origin}{path prefix}api/{project id}/…`. The endpoints that have no public key in their URL want it in an auth
-/// header or query. Arguments may be any text: they are percent-encoded.
+/// header or query. Arguments are percent-encoded: they may be any text, except that no segment of a path can be `.` or
+/// `..`.
 impl Dsn {
     /// Where envelopes go: what today's SDKs send.
     pub fn envelope_url(&self) -> String {
