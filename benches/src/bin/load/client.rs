@@ -1,5 +1,6 @@
 //! The load: a closed loop over a fixed number of connections, as SDKs post.
 
+use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -32,9 +33,11 @@ pub(crate) struct Load {
     pub(crate) connections: usize,
 }
 
-/// What the sender saw. Everything was answered `200`, or there would be an error in place of this.
+/// What the sender saw.
 #[derive(Debug)]
 pub(crate) struct Sent {
+    /// Requests answered `503`: there was no room for them. All others were accepted.
+    pub(crate) refused: usize,
     /// From the first request to the last answer.
     pub(crate) elapsed: Duration,
     /// Of every request, in ascending order.
@@ -67,8 +70,9 @@ impl Connection {
         Ok(Self { sender, host: HeaderValue::try_from(address.to_string())? })
     }
 
-    /// Posts a gzip envelope; any answer but `200` is an error.
-    pub(crate) async fn post(&mut self, body: Bytes) -> Result<()> {
+    /// Posts a gzip envelope. Whether it was accepted: there may be no room for it just now, which is answered
+    /// `503`. Any other answer is an error.
+    pub(crate) async fn post(&mut self, body: Bytes) -> Result<bool> {
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = Method::POST;
         *request.uri_mut() = http::Uri::from_static(ENVELOPE_PATH);
@@ -77,7 +81,11 @@ impl Connection {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-sentry-envelope"));
         headers.insert(X_SENTRY_AUTH, AUTH);
-        self.send(request).await.map(drop)
+        match self.send(request).await? {
+            (StatusCode::OK, _) => Ok(true),
+            (StatusCode::SERVICE_UNAVAILABLE, _) => Ok(false),
+            answer => Err(unexpected(answer)),
+        }
     }
 
     /// The body of a `200` answer to a `GET`.
@@ -85,19 +93,21 @@ impl Connection {
         let mut request = Request::new(Full::default());
         *request.uri_mut() = http::Uri::from_static(path);
         request.headers_mut().insert(HOST, self.host.clone());
-        self.send(request).await
+        match self.send(request).await? {
+            (StatusCode::OK, body) => Ok(body),
+            answer => Err(unexpected(answer)),
+        }
     }
 
-    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<Bytes> {
+    async fn send(&mut self, request: Request<Full<Bytes>>) -> Result<(StatusCode, Bytes)> {
         self.sender.ready().await?;
         let (head, body) = self.sender.send_request(request).await?.into_parts();
-        let body = body.collect().await?.to_bytes();
-        if head.status != StatusCode::OK {
-            let body = String::from_utf8_lossy(&body);
-            return Err(format!("answered {}: {body}", head.status).into());
-        }
-        Ok(body)
+        Ok((head.status, body.collect().await?.to_bytes()))
     }
+}
+
+fn unexpected((status, body): (StatusCode, Bytes)) -> Box<dyn Error + Send + Sync> {
+    format!("answered {status}: {}", String::from_utf8_lossy(&body)).into()
 }
 
 /// Sends `bodies` in rotation to `address`. Every connection is open before the first request goes out.
@@ -114,23 +124,42 @@ pub(crate) async fn send(address: SocketAddr, bodies: &Arc<[Bytes]>, load: &Load
     for mut connection in connections {
         let (next, bodies) = (Arc::clone(&next), Arc::clone(bodies));
         loops.spawn(async move {
-            let mut latencies = Vec::new();
+            let (mut latencies, mut refused) = (Vec::new(), 0);
             loop {
                 let ticket = next.fetch_add(1, Relaxed);
                 if ticket >= requests {
-                    return Result::Ok(latencies);
+                    return Result::Ok((latencies, refused));
                 }
                 let asked = Instant::now();
-                connection.post(bodies[ticket % bodies.len()].clone()).await?;
+                let is_accepted = connection.post(bodies[ticket % bodies.len()].clone()).await?;
+                refused += usize::from(!is_accepted);
                 latencies.push(asked.elapsed());
             }
         });
     }
-    let mut latencies = Vec::with_capacity(requests);
+    let mut sent =
+        Sent { refused: 0, elapsed: Duration::ZERO, latencies: Vec::with_capacity(requests) };
     while let Some(done) = loops.join_next().await {
-        latencies.append(&mut done??);
+        let (mut latencies, refused) = done??;
+        sent.latencies.append(&mut latencies);
+        sent.refused += refused;
     }
-    let elapsed = started.elapsed();
-    latencies.sort_unstable();
-    Ok(Sent { elapsed, latencies })
+    sent.elapsed = started.elapsed();
+    sent.latencies.sort_unstable();
+    Ok(sent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_latency_is_that_of_the_request_at_the_given_share() {
+        let latencies = (1..=101).map(Duration::from_millis).collect();
+        let sent = Sent { refused: 0, elapsed: Duration::from_secs(1), latencies };
+        assert_eq!(sent.latency(0.0), Duration::from_millis(1));
+        assert_eq!(sent.latency(0.5), Duration::from_millis(51));
+        assert_eq!(sent.latency(1.0), Duration::from_millis(101));
+        assert_eq!(Sent { latencies: Vec::new(), ..sent }.latency(0.5), Duration::ZERO);
+    }
 }

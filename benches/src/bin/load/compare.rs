@@ -19,7 +19,7 @@ pub(crate) struct Compare {
     #[arg(long, value_name = "[NAME=]PATH")]
     relay: Vec<Build>,
     /// Shapes to send.
-    #[arg(long, value_delimiter = ',', default_values = Shape::ALL.map(Shape::name))]
+    #[arg(long, value_delimiter = ',', default_values = Shape::ALL.map(|shape| shape.name))]
     shape: Vec<Shape>,
     /// How often every process has its turn with a shape.
     #[arg(long, default_value_t = 5)]
@@ -107,7 +107,7 @@ impl Compare {
         sink: &mut Connection,
     ) -> Result<String> {
         let bodies = shape.bodies()?;
-        let requests = (shape.requests() as f64 * self.scale).max(1.0) as usize;
+        let requests = (shape.requests as f64 * self.scale).max(1.0) as usize;
         let load = Load { requests, connections: self.connections };
         let mut rounds = vec![Vec::with_capacity(self.rounds); columns.len()];
         for round in 1..=self.rounds {
@@ -115,19 +115,22 @@ impl Compare {
                 let sink = column.forwards.then_some(&mut *sink);
                 let measured = measure(&column.target, sink, &bodies, &load, requests / 10).await;
                 let measured = measured.map_err(|error| format!("{}: {error}", column.title))?;
+                if measured.refused() > 0 {
+                    return Err(format!(
+                        "{}: {} requests refused",
+                        column.title,
+                        measured.refused()
+                    )
+                    .into());
+                }
                 let cost = measured.cpu_per_request();
-                eprintln!(
-                    "{} {round}/{}: {}: {cost:.1} µs",
-                    shape.name(),
-                    self.rounds,
-                    column.title
-                );
+                eprintln!("{} {round}/{}: {}: {cost:.1} µs", shape.name, self.rounds, column.title);
                 seen.push(cost);
             }
         }
 
         let bytes = bodies.iter().map(|body| body.len()).sum::<usize>() / bodies.len();
-        let mut row = format!("| {} | {} |", shape.title(), kilobytes(bytes));
+        let mut row = format!("| {} | {} |", shape.title, kilobytes(bytes));
         let medians: Vec<_> = rounds.iter_mut().map(|seen| median(seen)).collect();
         for (seen, median) in rounds.iter().zip(&medians) {
             let spread =

@@ -224,3 +224,65 @@ fn line(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
     let end = memchr::memchr(b'\n', bytes).ok_or("a header without an end")?;
     Ok((&bytes[..end], &bytes[end + 1..]))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+    use crate::shape::Shape;
+
+    fn inflated(body: &[u8]) -> Vec<u8> {
+        let mut plain = Vec::new();
+        flate2::read::GzDecoder::new(body).read_to_end(&mut plain).unwrap();
+        plain
+    }
+
+    /// The payloads; the JSON ones parsed, so that the order of keys does not matter.
+    fn payloads(envelope: &[u8]) -> Vec<std::result::Result<serde_json::Value, Vec<u8>>> {
+        let (_, mut rest) = line(envelope).unwrap();
+        let mut payloads = Vec::new();
+        while !rest.is_empty() {
+            let (header, payload) = line(rest).unwrap();
+            let item: ItemHeader<'_> = serde_json::from_slice(header).unwrap();
+            let (payload, after) = payload.split_at(item.length);
+            payloads.push(serde_json::from_slice(payload).map_err(|_| payload.to_vec()));
+            rest = after.strip_prefix(b"\n").unwrap_or(after);
+        }
+        payloads
+    }
+
+    #[test]
+    fn floor_p_forwards_every_shape_unchanged() {
+        for shape in Shape::ALL {
+            for body in shape.bodies().unwrap().iter().take(3) {
+                let (forwarded, _) =
+                    rewrite(Floor::FloorP, &HeaderMap::new(), body.clone()).unwrap();
+                assert!(
+                    zstd::decode_all(&forwarded[..]).unwrap() == inflated(body),
+                    "{}",
+                    shape.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn floor_s_forwards_every_shape_with_the_same_payloads() {
+        for shape in Shape::ALL {
+            for body in shape.bodies().unwrap().iter().take(3) {
+                let (forwarded, _) =
+                    rewrite(Floor::FloorS, &HeaderMap::new(), body.clone()).unwrap();
+                let forwarded = zstd::decode_all(&forwarded[..]).unwrap();
+                assert!(payloads(&forwarded) == payloads(&inflated(body)), "{}", shape.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_that_is_cut_short_is_refused() {
+        let bodies = Shape::ERROR_3K.bodies().unwrap();
+        let body = bodies[0].slice(..bodies[0].len() / 2);
+        assert!(rewrite(Floor::FloorP, &HeaderMap::new(), body).is_err());
+    }
+}

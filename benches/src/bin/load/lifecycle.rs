@@ -33,7 +33,7 @@ impl Process {
         let folder = Folder::new("process")?;
         let upstream = Subject::sink()?;
         let mut sink = Connection::open(upstream.address()).await?;
-        let bodies = Shape::Error3k.bodies()?;
+        let bodies = Shape::ERROR_3K.bodies()?;
         let body = bodies.first().ok_or("the shape has no body")?;
 
         let (mut idle, mut first_event, mut stop) = (Vec::new(), Vec::new(), Vec::new());
@@ -47,7 +47,9 @@ impl Process {
             let started = Instant::now();
             let mut relay = Subject::relay(&program, upstream.address(), &folder)?;
             let mut connection = relay.connect().await?;
-            connection.post(body.clone()).await?;
+            if !connection.post(body.clone()).await? {
+                return Err("the first event was refused".into());
+            }
             first_event.push(milliseconds(started.elapsed()));
             settled(&relay).await?;
             // The connection stays open, as that of an idle SDK does.
@@ -67,9 +69,13 @@ impl Process {
         row("memory after the start, nothing sent", "MB", &mut idle);
         row("start to first accepted event", "ms", &mut first_event);
         row("SIGTERM to exit, nothing waiting", "ms", &mut stop);
+        let refused = match measured.refused() {
+            0 => String::new(),
+            refused => format!(", {refused} of {} refused with 503", self.requests),
+        };
         let peak = megabytes(measured.memory().peak);
         println!(
-            "| memory, {} connections sending 3 KB errors | | {peak:.1} MB |",
+            "| memory, {} connections sending 3 KB errors{refused} | | {peak:.1} MB |",
             self.connections
         );
         Ok(())

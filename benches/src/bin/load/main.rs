@@ -121,7 +121,7 @@ fn two_threads() -> Result<runtime::Runtime> {
 
 impl Run {
     async fn run(self) -> Result<()> {
-        let requests = self.requests.unwrap_or(self.shape.requests());
+        let requests = self.requests.unwrap_or(self.shape.requests);
         let load = Load { requests, connections: self.connections };
         let target = Target { address: self.target, pid: self.pid };
         let mut sink = match self.sink {

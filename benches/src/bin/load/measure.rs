@@ -27,14 +27,28 @@ pub(crate) struct Measured {
     cpu: Duration,
     sent: Sent,
     memory: Memory,
-    /// Bytes that reached the sink, if there was one.
-    forwarded: Option<u64>,
+    /// If there was a sink.
+    forwarded: Option<Forwarded>,
+}
+
+/// What the sink saw of the requests that were accepted.
+#[derive(Debug)]
+struct Forwarded {
+    /// How many were still on their way when the last one was answered.
+    backlog: u64,
+    /// Bytes of all bodies.
+    bytes: u64,
 }
 
 impl Measured {
     /// CPU time per request in microseconds, drain included.
     pub(crate) fn cpu_per_request(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / self.requests as f64
+    }
+
+    /// Requests for which there was no room.
+    pub(crate) fn refused(&self) -> usize {
+        self.sent.refused
     }
 
     /// Memory after the last request, and the most there was until then.
@@ -49,9 +63,11 @@ impl fmt::Display for Measured {
         let latency = |share| milliseconds(sent.latency(share));
         writeln!(f, "CPU per request     {:.1} µs", self.cpu_per_request())?;
         writeln!(f, "requests            {requests} in {:.2} s", sent.elapsed.as_secs_f64())?;
+        writeln!(f, "refused for room    {}", sent.refused)?;
         writeln!(f, "throughput          {:.0}/s", *requests as f64 / sent.elapsed.as_secs_f64())?;
         writeln!(f, "latency p50, p99    {:.2} ms, {:.2} ms", latency(0.5), latency(0.99))?;
-        if let Some(bytes) = self.forwarded {
+        if let Some(Forwarded { backlog, bytes }) = self.forwarded {
+            writeln!(f, "forwarded later     {backlog}")?;
             writeln!(f, "bytes forwarded     {} per request", bytes / *requests as u64)?;
         }
         let (resident, peak) = (megabytes(memory.resident), megabytes(memory.peak));
@@ -86,16 +102,18 @@ async fn send_and_drain(
     sink: Option<&mut Connection>,
     bodies: &Arc<[Bytes]>,
     load: &Load,
-) -> Result<(Sent, Option<u64>)> {
+) -> Result<(Sent, Option<Forwarded>)> {
     let Some(sink) = sink else {
         return Ok((client::send(target.address, bodies, load).await?, None));
     };
     let before = sink::received(sink).await?;
     let sent = client::send(target.address, bodies, load).await?;
-    let after = drained(sink, before.requests + load.requests as u64).await?;
+    let expected = before.requests + (load.requests - sent.refused) as u64;
+    let backlog = expected.saturating_sub(sink::received(sink).await?.requests);
+    let after = drained(sink, expected).await?;
     // The sink answered the last request just now: reading that answer is part of the cost.
     tokio::time::sleep(Duration::from_millis(20)).await;
-    Ok((sent, Some(after.bytes - before.bytes)))
+    Ok((sent, Some(Forwarded { backlog, bytes: after.bytes - before.bytes })))
 }
 
 /// How long the sink may hear nothing new before the rest counts as lost.

@@ -61,3 +61,16 @@ pub(crate) fn machine() -> String {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     format!("{cores} cores of {model}, Linux {}", kernel.trim())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_figures_of_this_very_process_can_be_read() {
+        let own = std::process::id();
+        assert!(cpu(own).is_ok());
+        let memory = memory(own).unwrap();
+        assert!(memory.resident > 0 && memory.resident <= memory.peak);
+    }
+}
