@@ -1,6 +1,7 @@
 //! Running: threads, sockets and signals around the service.
 
 use std::convert::Infallible;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -11,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{
@@ -368,19 +370,55 @@ fn connect(
         async move { Ok::<_, Infallible>(respond(&worker, peer, request).await) }
     });
     let watcher = graceful.watcher();
-    let idle_timeout = limits.idle_timeout;
+    let relay = Arc::clone(&worker.relay);
     tokio::spawn(async move {
-        if let Some(idle_timeout) = idle_timeout
-            && tokio::time::timeout(idle_timeout, stream.readable()).await.is_err()
-        {
-            return;
-        }
+        let http = tokio::select! {
+            begun = speaks_http2(&stream, &relay.config.limits) => match begun {
+                Ok(true) => http.http2_only(),
+                Ok(false) => http.http1_only(),
+                Err(error) => {
+                    tracing::debug!(%error, "a connection brought no request");
+                    // Bytes left unread would make of this end a reset.
+                    let _ = stream.try_read(&mut [0; PREFACE.len()]);
+                    return;
+                }
+            },
+            () = relay.stopping() => return,
+        };
         let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
         if let Err(error) = watcher.watch(connection).await {
             tracing::debug!(error = &*error, "a connection ended early");
         }
         drop(permit);
     });
+}
+
+/// The first bytes of an HTTP/2 connection.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Whether a connection begins with the preface of HTTP/2; waits until that is clear, and reads nothing.
+async fn speaks_http2(stream: &TcpStream, limits: &Limits) -> std::io::Result<bool> {
+    match limits.idle_timeout {
+        Some(idle_timeout) => tokio::time::timeout(idle_timeout, stream.readable()).await??,
+        None => stream.readable().await?,
+    }
+    let begins_with_preface = async {
+        let mut start = [0; PREFACE.len()];
+        loop {
+            let readiness = stream.ready(Interest::READABLE).await?;
+            let length = stream.peek(&mut start).await?;
+            if length == PREFACE.len() && start == PREFACE {
+                return Ok(true);
+            }
+            if start.get(..length) != PREFACE.get(..length) || readiness.is_read_closed() {
+                return Ok(false);
+            }
+            // Some of it: what is there does not count as readable any more, until there is more.
+            let _ =
+                stream.try_io(Interest::READABLE, || Err::<(), _>(ErrorKind::WouldBlock.into()));
+        }
+    };
+    tokio::time::timeout(limits.header_timeout, begins_with_preface).await?
 }
 
 /// Requests at once on one HTTP/2 connection.
