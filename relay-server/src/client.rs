@@ -9,11 +9,11 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_ENCODING, PROXY_AUTHORIZATION};
 use http::{HeaderValue, Request, Response, Uri};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_rustls::HttpsConnector;
@@ -134,11 +134,8 @@ impl HttpClient {
         let request = request.map(|body| body.map_err(|never| match never {}).boxed_unsync());
         self.within_timeout(async {
             let (head, body) = self.dispatch(request).await?.into_parts();
-            let body = Limited::new(body, MAX_ANSWER)
-                .collect()
-                .await
-                .map_err(ClientError::Broken)?
-                .to_bytes();
+            let body =
+                first_bytes(body).await.map_err(|error| ClientError::Broken(error.into()))?;
             let body = match head.headers.get(CONTENT_ENCODING).map(HeaderValue::as_bytes) {
                 Some(b"gzip") => relay_compression::decode(ContentEncoding::Gzip, body, MAX_ANSWER)
                     .unwrap_or_default(),
@@ -192,6 +189,19 @@ impl HttpClient {
         }
         self.proxies.as_ref()?.intercept(target)?.basic_auth().cloned()
     }
+}
+
+/// The body, or its beginning if it is longer than anybody here wants to know.
+async fn first_bytes(mut body: Incoming) -> Result<Bytes, hyper::Error> {
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await.transpose()? {
+        let Some(data) = frame.data_ref() else { continue };
+        if bytes.len() + data.len() > MAX_ANSWER {
+            break;
+        }
+        bytes.extend_from_slice(data);
+    }
+    Ok(bytes.freeze())
 }
 
 fn proxies_of_environment() -> Option<Arc<Matcher>> {

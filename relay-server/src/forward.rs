@@ -92,19 +92,30 @@ fn in_current_encoding(
 }
 
 async fn send(worker: &Worker, record: &Record) -> Result<Response<Bytes>, ClientError> {
+    match worker.client.send(request(&worker.relay, record)).await {
+        // A kept connection may have been closed by the upstream just then; that says nothing about it.
+        Err(ClientError::Broken(_)) => worker.client.send(request(&worker.relay, record)).await,
+        answer => answer,
+    }
+}
+
+fn request(relay: &Relay, record: &Record) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(record.body.clone()));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = worker.relay.envelope_uri(record.project);
+    *request.uri_mut() = relay.envelope_uri(record.project);
     *request.headers_mut() = record.headers.clone();
     if record.encoding != ContentEncoding::Identity {
         let encoding = HeaderValue::from_static(record.encoding.as_str());
         request.headers_mut().insert(CONTENT_ENCODING, encoding);
     }
-    if let Some(host) = &worker.relay.host_header {
+    if let Some(host) = &relay.host_header {
         request.headers_mut().insert(HOST, host.clone());
     }
-    worker.client.send(request).await
+    request
 }
+
+/// So often an envelope is tried again in its place while the upstream is away.
+const TRIES_IN_PLACE: u32 = 3;
 
 fn settle(
     worker: &Worker,
@@ -132,7 +143,11 @@ fn settle(
                     "the upstream did not answer"
                 );
             }
-            queue.put_back(place, record, started, now, jitter())
+            record.attempts = record.attempts.saturating_add(1);
+            // Perhaps the upstream only stumbles over this one: then others must get their turn.
+            let aside = (record.attempts > TRIES_IN_PLACE)
+                .then(|| now + 2 * backoff(&relay.pace, record.attempts, jitter()));
+            queue.put_back(place, record, aside, started, now, jitter())
         }
         Verdict::Later => put_off(relay, queue, place, record),
         Verdict::HeldBack(limits) => {

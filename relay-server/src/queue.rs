@@ -137,17 +137,21 @@ impl Queue {
         })
     }
 
-    /// The upstream is away; the record goes back to its place.
+    /// The upstream is away; the record goes back to its place, or steps aside until `aside`.
     pub(crate) fn put_back(
         &self,
         place: Place,
         record: Box<Record>,
+        aside: Option<Instant>,
         started: Instant,
         now: Instant,
         jitter: f64,
     ) -> Option<Change> {
         self.landed(|state| {
-            state.ready.insert(place, record);
+            match aside {
+                None => state.ready.insert(place, record),
+                Some(at) => state.later.insert((at, place), record),
+            };
             let change = state.pace.failed(started, now, jitter);
             state.resume_at = state.pace.resume_at();
             change

@@ -1,6 +1,7 @@
 //! What the upstream's answers do to an envelope: delivered, kept and sent again, or discarded with a
 //! reason.
 
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use relay_server::Config;
@@ -81,8 +82,10 @@ fn a_connection_that_breaks_is_no_loss() {
 #[test]
 fn an_upstream_that_does_not_answer_in_time_is_asked_again() {
     let upstream = Upstream::answering([Answer::Silence]);
-    Sent::to(upstream, |config| config.http.timeout = Duration::from_millis(100))
-        .assert_delivered_after(2);
+    let sent = Sent::to(upstream, |config| config.http.timeout = Duration::from_millis(100));
+    assert_eq!(sent.relay.settle().delivered, 1);
+    // On a busy machine a good answer may come too late as well.
+    assert!(sent.upstream.requests().len() >= 2);
 }
 
 #[test]
@@ -220,4 +223,25 @@ fn an_answer_longer_than_the_relay_reads_loses_nothing() {
     let sent = Sent::answered([endless.into()]);
     let stats = sent.relay.settle();
     assert_eq!(stats.delivered, 1, "{stats:?}");
+    assert_eq!(sent.upstream.requests().len(), 1);
+}
+
+#[test]
+fn an_envelope_that_the_upstream_stumbles_over_does_not_stop_the_others() {
+    let (deliver, delivered) = mpsc::channel();
+    let deliver = Mutex::new(deliver);
+    let upstream = Upstream::scripted(move |request| {
+        if envelope(request).types() == ["event"] {
+            return status(504);
+        }
+        deliver.lock().unwrap().send(()).expect("the test waits for it");
+        status(200)
+    });
+    let sent = Sent::to(upstream, |_| {});
+    for _ in 0..4 {
+        assert_eq!(sent.send(SESSION), 200);
+    }
+    for _ in 0..4 {
+        delivered.recv_timeout(Duration::from_secs(20)).expect("the sessions get their turn");
+    }
 }
