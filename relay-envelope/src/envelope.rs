@@ -12,10 +12,8 @@ use crate::plain;
 
 /// What SDKs send: a header and any number of items.
 ///
-/// # Deviation
-///
-/// None known. Source of the rules: <https://develop.sentry.dev/sdk/data-model/envelopes/>, and the
-/// behaviour of the reference where that page is silent.
+/// Source of the rules: <https://develop.sentry.dev/sdk/data-model/envelopes/>, and the behaviour of
+/// the reference where that page is silent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Envelope {
     header: EnvelopeHeader,
@@ -23,6 +21,11 @@ pub struct Envelope {
 }
 
 /// How much [`Envelope::decode`] takes. What is exactly at a limit passes.
+///
+/// # Deviation
+///
+/// The limit for headers is our own: honest ones have a few hundred bytes, and reading one costs some
+/// twenty times its size in memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
     /// Items per envelope; 500 by default.

@@ -68,7 +68,7 @@ fn event_ids_are_read_in_all_their_forms_and_written_in_one() {
 }
 
 #[test]
-fn sent_at_keeps_the_precision_it_has_and_is_written_in_utc() {
+fn ing_133_sent_at_keeps_the_precision_it_has_and_is_written_in_utc() {
     for (received, written) in [
         ("2020-01-02T03:04:05.5+02:00", "2020-01-02T01:04:05.500Z"),
         ("2020-01-02T03:04:05Z", "2020-01-02T03:04:05Z"),
@@ -218,6 +218,19 @@ fn ing_132_a_feature_that_is_none_becomes_unknown() {
     assert_eq!(
         rewritten(r#"{"required_features":["nope","organizations:session-replay"]}"#),
         r#"{"required_features":["Unknown","organizations:session-replay"]}"#
+    );
+}
+
+#[test]
+fn ing_142_a_chain_in_the_header_is_written_as_it_came() {
+    assert_eq!(rewritten(r#"{"forwarded_for":"9.9.9.9"}"#), r#"{"forwarded_for":"9.9.9.9"}"#);
+}
+
+#[test]
+fn ing_147_client_hints_are_written_with_all_four_keys() {
+    assert_eq!(
+        rewritten(r#"{"client_hints":{"sec_ch_ua":"x"}}"#),
+        r#"{"client_hints":{"sec_ch_ua":"x","sec_ch_ua_model":null,"sec_ch_ua_platform":null,"sec_ch_ua_platform_version":null}}"#
     );
 }
 

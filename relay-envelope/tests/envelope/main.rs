@@ -1,6 +1,7 @@
 //! The behaviour of the envelope codec as seen from outside.
 
 mod builder;
+mod conformance;
 mod decode;
 mod encode;
 mod fixtures;
