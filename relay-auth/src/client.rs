@@ -1,4 +1,4 @@
-use std::fmt;
+use std::fmt::{self, Write};
 
 use http::HeaderValue;
 use relay_dsn::ProjectKey;
@@ -63,7 +63,7 @@ impl<'a> AuthHeader<'a> {
 
 impl fmt::Display for AuthHeader<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let separators = |character| matches!(character, ',' | '=');
+        let separators = |byte| matches!(byte, b',' | b'=');
         f.write_str("Sentry sentry_key=")?;
         write_without(f, separators, self.key.as_str())?;
         write!(f, ", sentry_version={}", self.version)?;
@@ -114,10 +114,9 @@ pub struct UserAgent<'a> {
 
 impl fmt::Display for UserAgent<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let product = |character: char| {
-            !character.is_ascii_alphanumeric() && !"!#$%&'*+-.^_`|~".contains(character)
-        };
-        let comment = |character| matches!(character, '(' | ')' | '\\' | ';');
+        let product =
+            |byte: u8| !byte.is_ascii_alphanumeric() && !b"!#$%&'*+-.^_`|~".contains(&byte);
+        let comment = |byte| matches!(byte, b'(' | b')' | b'\\' | b';');
         write_without(f, product, self.name)?;
         f.write_str("/")?;
         write_without(f, product, self.version)?;
@@ -136,14 +135,15 @@ impl fmt::Display for UserAgent<'_> {
 /// Writes `text` with `_` for what is special where it stands, and for what no header may hold.
 fn write_without(
     f: &mut fmt::Formatter<'_>,
-    is_special: impl Fn(char) -> bool,
+    is_special: impl Fn(u8) -> bool,
     text: &str,
 ) -> fmt::Result {
-    let is_bad = |character| is_special(character) || !matches!(character, ' '..='~');
-    let mut good_parts = text.split(is_bad);
-    f.write_str(good_parts.next().unwrap_or_default())?;
-    good_parts.try_for_each(|part| {
-        f.write_str("_")?;
-        f.write_str(part)
+    let is_good = |byte| matches!(byte, b' '..=b'~') && !is_special(byte);
+    if text.bytes().all(is_good) {
+        return f.write_str(text);
+    }
+    text.chars().try_for_each(|character| match u8::try_from(character) {
+        Ok(byte) if is_good(byte) => f.write_char(character),
+        _ => f.write_char('_'),
     })
 }

@@ -11,7 +11,7 @@ use crate::error::{AuthError, MalformedAuth};
 /// The protocol version of clients that do not name one, and the highest there is.
 pub(crate) const CURRENT_VERSION: u16 = 7;
 
-const SENTRY_AUTH: HeaderName = HeaderName::from_static("x-sentry-auth");
+static SENTRY_AUTH: HeaderName = HeaderName::from_static("x-sentry-auth");
 
 /// Who sent a request, as far as the request says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub fn authenticate(
     query: Option<&str>,
     path_key: Option<&str>,
 ) -> Result<Option<Credentials>, AuthError> {
-    let header = headers.get(SENTRY_AUTH).and_then(|value| value.to_str().ok());
+    let header = headers.get(&SENTRY_AUTH).and_then(|value| value.to_str().ok());
     let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let carriers = [
         header.and_then(sentry_scheme).map(Carrier::Header),
@@ -98,7 +98,7 @@ impl<'a> Carrier<'a> {
     fn read(self) -> Result<Claims<'a>, MalformedAuth> {
         match self {
             Self::Header(pairs) => Claims::read(pairs.split(',').filter_map(header_pair)),
-            Self::Query(query) => Claims::read(url::form_urlencoded::parse(query.as_bytes())),
+            Self::Query(query) => Claims::read(query.split('&').filter_map(query_pair)),
             Self::Key(key) => Ok(Claims { key, version: CURRENT_VERSION, client: None }),
         }
     }
@@ -140,8 +140,17 @@ fn read_version(text: &str) -> Option<u16> {
 
 /// A pair without `=` is none; a value ends at a second `=`.
 fn header_pair(pair: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
-    let mut parts = pair.split('=').map(|part| Cow::Borrowed(part.trim()));
+    let mut parts = pair.split('=').map(|part| Cow::Borrowed(part.trim_ascii()));
     Some((parts.next()?, parts.next()?))
+}
+
+/// A pair as forms encode it; most have nothing in them to decode, and that is quickly seen.
+fn query_pair(pair: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
+    if pair.bytes().any(|byte| matches!(byte, b'%' | b'+')) {
+        return url::form_urlencoded::parse(pair.as_bytes()).next();
+    }
+    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    Some((Cow::Borrowed(name), Cow::Borrowed(value)))
 }
 
 /// The pairs of a header of the scheme `Sentry`; any other scheme is none of our business.
