@@ -54,12 +54,13 @@ pub fn decode(encoding: ContentEncoding, body: Bytes, limit: usize) -> Result<By
 /// # Memory
 ///
 /// What is decoded and not yet taken, and what the codec keeps to look back at, stay below the limit plus 4 MB:
-/// neither grows on a sender's mere claim.
+/// neither grows on a sender's mere claim. Only code tables come on top, of which a br stream can ask for 3 MB.
 ///
 /// # Deviation
 ///
-/// A br or zstd body whose window is so large that both together would pass that bound is refused as
-/// [`DecodeError::TooLarge`] although it alone would fit. No window up to 1 MiB is affected, nor any limit up to 2 MiB.
+/// The window of a br or zstd body counts against the limit beyond 2 MiB. So one that comes close to the limit can be
+/// refused as [`DecodeError::TooLarge`] although it would fit: with the 4 MiB that br usually has, in the last 2 MiB
+/// below the limit. No window up to 1 MiB is affected, nor any limit up to 2 MiB.
 pub struct Decoder {
     encoding: ContentEncoding,
     limit: usize,
@@ -192,11 +193,12 @@ impl Decoder {
         };
         // At the limit the stream may still end, but not give out another byte.
         let mut beyond = [0];
-        let room = match self.limit - len {
+        let left = self.limit - len;
+        let room = match left {
             0 => &mut beyond,
-            most => {
-                let wanted = wanted.clamp(Self::STEP_MIN, Self::STEP).min(most);
-                self.output.room(wanted, most).ok_or(DecodeError::OutOfMemory)?
+            _ => {
+                let wanted = wanted.clamp(Self::STEP_MIN, Self::STEP).min(left);
+                self.output.room(wanted, left).ok_or(DecodeError::OutOfMemory)?
             }
         };
         let size = room.len();
@@ -204,9 +206,9 @@ impl Decoder {
             Ok(step) => step,
             Err(fault) => return Err(self.failed(fault)),
         };
-        let history = stream.history(len + step.written);
-        let memory = self.output.len() + step.written + history;
-        if len + step.written > self.limit || memory > max_history {
+        let held = self.output.len() + step.written;
+        let memory = held.saturating_add(stream.history(len.saturating_add(step.written)));
+        if step.written > left || memory > max_history {
             return Err(DecodeError::TooLarge { limit: self.limit });
         }
         self.output.add(step.written);
