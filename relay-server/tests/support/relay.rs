@@ -1,6 +1,7 @@
 //! The relay under test, in this process.
 
 use std::net::SocketAddr;
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -59,7 +60,10 @@ impl Relay {
 
     /// Waits for the end that was asked for; returns the last figures.
     pub(crate) fn ended(self) -> Stats {
-        self.running.wait()
+        let (ended, end) = mpsc::channel();
+        // On a thread of its own, so that a relay that never ends fails its test instead of all of them.
+        thread::spawn(move || ended.send(self.running.wait()));
+        end.recv_timeout(PATIENCE).expect("the relay ends")
     }
 
     /// Ends when all is delivered, or when the time for that is over.
