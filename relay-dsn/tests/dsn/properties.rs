@@ -2,15 +2,14 @@ use proptest::prelude::*;
 use relay_dsn::{Dsn, ProjectId, ProjectKey, Scheme};
 use url::Url;
 
-/// DSNs as they are written: nothing in them is there for the reader to change.
+/// DSNs as they are written: nothing in them is there for the reader to change, and no part is `.`, `%2e` or Punycode.
 fn canonical() -> impl Strategy<Value = String> {
     let scheme = prop::sample::select(vec!["http", "https"]);
-    let user = "[A-Za-z0-9._~!$&()*+,-]{1,40}";
+    let user = "[A-Za-z0-9_][A-Za-z0-9._~!$&()*+,-]{0,39}";
     let secret = "(:[A-Za-z0-9_%-]{1,40})?";
-    let host =
-        "([a-z][a-z0-9-]{0,8}\\.){0,3}[a-z]{1,8}|127\\.0\\.0\\.[1-9]|\\[2001:db8::[1-9a-f]\\]";
+    let host = "([a-z][a-z0-9]{0,4}(-[a-z0-9]{1,4})?\\.){0,3}[a-z]{1,8}|127\\.0\\.0\\.[1-9]|\\[2001:db8::[1-9a-f]\\]";
     let port = "(:[1-9][0-9]{3})?";
-    let prefix = "(/[a-z0-9_%@:-]{1,6}){0,3}";
+    let prefix = "(/[a-z0-9_@:-]{1,6}(%20)?){0,3}";
     (scheme, user, secret, host, port, prefix, "[A-Za-z0-9_-]{1,30}").prop_map(
         |(scheme, user, secret, host, port, prefix, id)| {
             format!("{scheme}://{user}{secret}@{host}{port}{prefix}/{id}")
