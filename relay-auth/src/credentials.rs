@@ -169,3 +169,19 @@ fn basic_user(value: &str) -> Option<Cow<'_, str>> {
     let (user, _password) = decoded.split_once(':')?;
     (!user.is_empty()).then(|| Cow::Owned(user.to_owned()))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::query_pair;
+
+    proptest! {
+        #[test]
+        fn a_pair_of_a_query_is_read_as_the_url_crate_reads_it(
+            pair in "[a-z=%+;? \u{e9}]{1,4}(%[0-9a-fA-F]{2})?=?[a-z0-9=%+]{0,4}",
+        ) {
+            prop_assert_eq!(query_pair(&pair), url::form_urlencoded::parse(pair.as_bytes()).next());
+        }
+    }
+}
