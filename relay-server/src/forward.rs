@@ -155,6 +155,8 @@ fn settle(
             put_off(relay, queue, place, record)
         }
         Verdict::Limited(limits) => {
+            // First: whoever sees that the envelope is settled must find the limits in force.
+            learn(relay, &record, limits.clone());
             let at = SystemTime::now();
             let limited = record.items.iter().filter(|categories| {
                 categories.iter().any(|category| limits.active(category, at).is_some())
@@ -162,7 +164,6 @@ fn settle(
             let limited = limited.count() as u64;
             relay.ledger.lost(limited, &Loss::LimitedUpstream);
             relay.ledger.delivered(record.item_count() - limited);
-            learn(relay, &record, limits);
             queue.settled()
         }
         Verdict::Reencode => match relay.encoding.step_down(record.encoding) {

@@ -71,7 +71,10 @@ impl<'a> RequestMeta<'a> {
             return Err(OriginMismatch);
         }
         header.origin = origin;
-        header.version.get_or_insert(credentials.version);
+        // 7 is the default, and says nothing against what the request says.
+        if header.version.is_none_or(|version| version == 7) {
+            header.version = Some(credentials.version);
+        }
         header.no_cache |= credentials.flags.no_cache;
         header.remote_addr.get_or_insert(self.peer);
         if header.client.is_none() {
