@@ -326,14 +326,14 @@ fn upstream_headers(header: &EnvelopeHeader, credentials: &Credentials) -> Heade
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
     let version = header.version.unwrap_or(credentials.version);
     let auth = AuthHeader::new(credentials.key).version(version).client(header.client.as_deref());
+    headers.insert(HeaderName::from_static("x-sentry-auth"), auth.into());
     for (name, value) in [
-        (HeaderName::from_static("x-sentry-auth"), Some(auth.to_string())),
-        (HeaderName::from_static("x-forwarded-for"), header.forwarded_for.clone()),
-        (ORIGIN, header.origin.clone()),
-        (USER_AGENT, header.user_agent.clone()),
+        (HeaderName::from_static("x-forwarded-for"), &header.forwarded_for),
+        (ORIGIN, &header.origin),
+        (USER_AGENT, &header.user_agent),
     ] {
         // What an envelope says of itself may not fit into a header; it still travels in the envelope.
-        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+        if let Some(value) = value.as_ref().and_then(|value| HeaderValue::try_from(value).ok()) {
             headers.insert(name, value);
         }
     }
