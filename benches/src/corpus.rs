@@ -14,8 +14,11 @@ const TRANSACTION: &[u8] = include_bytes!("../../fixtures/sdk/python-identity/00
 /// A container of logs of the Python SDK.
 const LOGS: &[u8] = include_bytes!("../../fixtures/sdk/python-identity/009.body");
 
+/// Makes the envelope of a shape; each seed gives another body of the same kind.
+pub type MakeEnvelope = fn(u32) -> Bytes;
+
 /// All shapes by name.
-pub const ENVELOPES: [(&str, fn(u32) -> Bytes); 7] = [
+pub const ENVELOPES: [(&str, MakeEnvelope); 7] = [
     ("error_3k", error_3k),
     ("error_60k", error_60k),
     ("error_with_session", error_with_session),

@@ -11,7 +11,7 @@ use std::time::Duration;
 use relay_compression::ContentEncoding;
 use relay_pipeline::ItemLimits;
 
-/// Everything [`start`](crate::start) and [`run`](crate::run) read.
+/// Everything [`start`](crate::start) reads.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// What happens to accepted envelopes.
