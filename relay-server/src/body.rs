@@ -78,8 +78,13 @@ pub(crate) async fn read(
     let limit = limits.max_size.min(budget.total());
     let announced =
         body.size_hint().exact().map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-    // A look ahead, no reservation: memory is held for what has arrived, not for what a slow client promises.
-    drop(budget.reserve(announced.min(limit))?);
+    if encoding == ContentEncoding::Identity {
+        if announced > limit {
+            return Err(BodyError::TooLong);
+        }
+        // A look ahead, no reservation: memory is held for what has arrived, not for what a slow client promises.
+        drop(budget.reserve(announced)?);
+    }
     let mut memory = budget.reserve(0)?;
     let bytes = match encoding {
         ContentEncoding::Identity => {
@@ -99,9 +104,6 @@ async fn read_plain(
     timeout: Duration,
     memory: &mut Reservation,
 ) -> Result<Bytes, BodyError> {
-    if announced > limit {
-        return Err(BodyError::TooLong);
-    }
     let Some(first) = next_chunk(body, timeout).await? else { return Ok(Bytes::new()) };
     if first.len() == announced {
         return Ok(first);
@@ -153,13 +155,20 @@ pub(crate) async fn next_chunk(
     }
 }
 
+/// And no longer than this.
+const DISCARD_TIME: Duration = Duration::from_secs(2);
+
 /// Reads on for a while without keeping anything.
-pub(crate) async fn discard(body: &mut Incoming, timeout: Duration) {
-    let mut left = MAX_DISCARDED;
-    while let Ok(Some(chunk)) = next_chunk(body, timeout).await {
-        match left.checked_sub(chunk.len()) {
-            Some(rest) => left = rest,
-            None => return,
+pub(crate) async fn discard(body: &mut Incoming) {
+    let rest = async {
+        let mut left = MAX_DISCARDED;
+        while let Ok(Some(chunk)) = next_chunk(body, DISCARD_TIME).await {
+            match left.checked_sub(chunk.len()) {
+                Some(rest) => left = rest,
+                None => return,
+            }
         }
-    }
+    };
+    // Whether it was all of it makes no difference to the answer.
+    let _ = tokio::time::timeout(DISCARD_TIME, rest).await;
 }

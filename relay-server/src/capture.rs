@@ -221,6 +221,9 @@ struct Filter {
 /// A list never holds more entries than this.
 const MAX_LISTED: usize = 100;
 
+/// Nor does it go on beyond this many bytes; `after` gets the rest.
+const MAX_LIST_SIZE: usize = 8 * 1024 * 1024;
+
 /// No answer is held back longer than this.
 const MAX_WAIT: Duration = Duration::from_secs(60);
 
@@ -309,6 +312,7 @@ fn level_of(item: &Item) -> Option<String> {
 /// The JSON text of all entries that match, waiting for the first one if `filter.wait` says so.
 async fn matching(relay: &Relay, store: &CaptureStore, filter: &Filter) -> String {
     let deadline = Instant::now() + filter.wait;
+    let most = filter.limit.unwrap_or(MAX_LISTED).min(MAX_LISTED);
     let mut after = filter.after;
     loop {
         let arrived = store.arrived.notified();
@@ -316,27 +320,37 @@ async fn matching(relay: &Relay, store: &CaptureStore, filter: &Filter) -> Strin
         // From here on no arrival is missed, also one between the look and the wait.
         arrived.as_mut().enable();
         let entries = store.after(after);
-        let matching: Vec<String> = entries
-            .iter()
-            .filter(|(_, captured)| filter.admits(captured))
-            .take(filter.limit.unwrap_or(MAX_LISTED).min(MAX_LISTED))
-            .map(|(number, captured)| entry_json(*number, captured))
-            .collect();
+        let mut list = String::from(r#"{"events":["#);
+        let mut listed = 0;
+        for (number, captured) in entries.iter().filter(|(_, captured)| filter.admits(captured)) {
+            if listed == most || list.len() > MAX_LIST_SIZE {
+                break;
+            }
+            list.push_str(if listed == 0 { "" } else { "," });
+            list.push_str(&entry_json(*number, captured));
+            listed += 1;
+        }
         after = entries.last().map_or(after, |(number, _)| *number);
-        let waited = matching.is_empty()
+        let waited = listed == 0
             && tokio::select! {
                 () = arrived => true,
                 () = tokio::time::sleep_until(deadline) => false,
                 () = relay.stopping() => false,
             };
         if !waited {
-            return format!(r#"{{"events":[{}]}}"#, matching.join(","));
+            return list + "]}";
         }
     }
 }
 
+/// What was accepted can be read back, whatever the request's own headers added to it.
 fn decode(envelope: Bytes) -> Option<Envelope> {
-    Envelope::decode(envelope, &relay_envelope::Limits::default()).ok()
+    let limits = relay_envelope::Limits {
+        max_items: usize::MAX,
+        max_header_size: usize::MAX,
+        max_size: usize::MAX,
+    };
+    Envelope::decode(envelope, &limits).ok()
 }
 
 /// One entry as JSON: headers and payloads as they are, and base64 of what is not JSON.

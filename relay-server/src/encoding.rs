@@ -17,40 +17,26 @@ impl UpstreamEncoding {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The upstream does not read `refused`: anything becomes gzip, gzip becomes identity. Gives back
-    /// what to use from now on, or `None` when there is nothing left to step down to.
-    pub(crate) fn step_down(&self, refused: ContentEncoding) -> Option<ContentEncoding> {
-        let next = match refused {
-            ContentEncoding::Identity => return None,
-            ContentEncoding::Gzip => ContentEncoding::Identity,
-            _ => ContentEncoding::Gzip,
-        };
+    /// The upstream took an envelope in `encoding` after it had refused another: from now on this one.
+    pub(crate) fn adopt(&self, encoding: ContentEncoding) {
         let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // Several envelopes may be refused at once: only the first of them changes anything.
-        if *current == refused {
-            *current = next;
-            let (refused, next) = (refused.as_str(), next.as_str());
+        if *current != encoding {
+            let (refused, encoding) = (current.as_str(), encoding.as_str());
             tracing::warn!(
                 refused,
-                next,
+                encoding,
                 "the upstream does not read this encoding, stepping down"
             );
         }
-        Some(*current)
+        *current = encoding;
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn steps_down_once_for_many_refusals_of_the_same_encoding() {
-        let encoding = UpstreamEncoding::new(ContentEncoding::Zstd);
-        assert_eq!(encoding.step_down(ContentEncoding::Zstd), Some(ContentEncoding::Gzip));
-        assert_eq!(encoding.step_down(ContentEncoding::Zstd), Some(ContentEncoding::Gzip));
-        assert_eq!(encoding.current(), ContentEncoding::Gzip);
-        assert_eq!(encoding.step_down(ContentEncoding::Gzip), Some(ContentEncoding::Identity));
-        assert_eq!(encoding.step_down(ContentEncoding::Identity), None);
+/// What to try where `refused` was not understood: anything becomes gzip, gzip becomes identity.
+pub(crate) fn step_below(refused: ContentEncoding) -> Option<ContentEncoding> {
+    match refused {
+        ContentEncoding::Identity => None,
+        ContentEncoding::Gzip => Some(ContentEncoding::Identity),
+        _ => Some(ContentEncoding::Gzip),
     }
 }

@@ -13,6 +13,7 @@ use relay_compression::ContentEncoding;
 use relay_quotas::RateLimits;
 
 use crate::client::ClientError;
+use crate::encoding::step_below;
 use crate::ledger::Loss;
 use crate::pace::{Change, backoff};
 use crate::queue::{Next, Place, Queue, Record};
@@ -60,15 +61,15 @@ fn held_back(relay: &Relay, record: &Record) -> Option<Instant> {
         return None;
     }
     let now = SystemTime::now();
-    let until = record.items.iter().map(|categories| {
-        categories
-            .iter()
-            .filter_map(|category| limits.active(category, now))
-            .map(|limit| limit.until)
-            .max()
+    // A limit on everything also holds what counts as nothing.
+    let on_all =
+        limits.iter().filter(|limit| limit.categories.is_empty() && limit.namespaces.is_empty());
+    let on_all = on_all.filter_map(|limit| limit.remaining(now)).max();
+    let by_item = record.items.iter().map(|categories| {
+        categories.iter().filter_map(|category| limits.active(category, now)?.remaining(now)).max()
     });
-    let until = until.collect::<Option<Vec<_>>>()?.into_iter().min()?;
-    Some(Instant::now() + until.duration_since(now).unwrap_or_default())
+    let by_item = by_item.collect::<Option<Vec<_>>>().and_then(|waits| waits.into_iter().min());
+    Some(Instant::now() + on_all.max(by_item)?)
 }
 
 /// The record in the encoding that the upstream reads by now.
@@ -76,7 +77,7 @@ fn in_current_encoding(
     worker: &Worker,
     mut record: Box<Record>,
 ) -> Result<Box<Record>, Box<Record>> {
-    let encoding = worker.relay.encoding.current();
+    let encoding = record.fallback.unwrap_or_else(|| worker.relay.encoding.current());
     if record.encoding == encoding {
         return Ok(record);
     }
@@ -85,8 +86,9 @@ fn in_current_encoding(
         return Err(record);
     };
     let Ok(body) = worker.encode(encoding, [&plain[..]]) else { return Err(record) };
-    // The envelope is accepted already, so it may exceed the budget by what it grows.
-    record.memory.shrink_to(body.len());
+    // The envelope is accepted already: where the budget has no room for what it grows, it grows all the same.
+    let grown = body.len().saturating_sub(record.body.len());
+    let _ = record.memory.grow(grown);
     (record.body, record.encoding) = (body, encoding);
     Ok(record)
 }
@@ -133,6 +135,9 @@ fn settle(
     };
     let change = match verdict(answer, SystemTime::now()) {
         Verdict::Delivered => {
+            if let Some(encoding) = record.fallback {
+                relay.encoding.adopt(encoding);
+            }
             relay.ledger.delivered(record.item_count());
             queue.settled()
         }
@@ -166,8 +171,12 @@ fn settle(
             relay.ledger.delivered(record.item_count() - limited);
             queue.settled()
         }
-        Verdict::Reencode => match relay.encoding.step_down(record.encoding) {
-            Some(_) => queue.put_off(place, record, now),
+        Verdict::Reencode => match step_below(record.encoding) {
+            // Of this envelope only, until the upstream takes it: an answer may say anything.
+            Some(encoding) => {
+                record.fallback = Some(encoding);
+                queue.put_off(place, record, now)
+            }
             None => lost(record, Loss::Refused(http::StatusCode::UNSUPPORTED_MEDIA_TYPE)),
         },
         Verdict::Refused(status) => {

@@ -12,7 +12,7 @@ use http::header::{
 use http::request::Parts;
 use hyper::body::Incoming;
 use relay_auth::{AuthError, AuthHeader, Credentials};
-use relay_compression::ContentEncoding;
+use relay_compression::{ContentEncoding, Encoder, Level};
 use relay_dsn::ProjectKey;
 use relay_envelope::{AttachmentType, Envelope, EnvelopeHeader, Item, ItemType};
 use relay_pipeline::Admission;
@@ -227,15 +227,16 @@ async fn hand_over(
     sender: Sender,
     memory: Reservation,
 ) -> Result<(), Rejection> {
-    let items = envelope.items().len() as u64;
+    let entry = worker.relay.ledger.enter(envelope.items().len() as u64);
     let handed_over = match worker.relay.destination() {
         Destination::Capture(store) => capture(&worker.relay, store, &envelope, &sender),
         Destination::Upstream(queue) => {
             enqueue(worker, queue, envelope, sender, memory).await.map_err(Rejection::Queue)
         }
     };
-    if handed_over.is_err() {
-        worker.relay.ledger.rejected(items, &Loss::QueueFull);
+    match &handed_over {
+        Ok(()) => entry.arrived(),
+        Err(_) => entry.refused(&Loss::QueueFull),
     }
     handed_over
 }
@@ -256,7 +257,6 @@ fn capture(
         envelope: envelope.encode(),
     };
     let evicted = store.push(captured).map_err(|LargerThanStore| body::BodyError::TooLong)?;
-    relay.ledger.waits(items);
     relay.ledger.lost(evicted, &Loss::CaptureFull);
     Ok(())
 }
@@ -272,11 +272,14 @@ async fn enqueue(
     let encoding = relay.encoding.current();
     let items: Box<[DataCategories]> =
         envelope.items().iter().map(relay_pipeline::enforced).collect();
-    let item_count = items.len() as u64;
     let headers = upstream_headers(envelope.header(), &sender.credentials);
     let body = compress(worker, envelope, encoding).await?;
-    memory.grow_to(body.len()).map_err(|OverBudget| QueueError::Full)?;
-    memory.shrink_to(body.len());
+    let occupied = RECORD_OVERHEAD
+        + body.len()
+        + size_of_val(&*items)
+        + headers.values().map(HeaderValue::len).sum::<usize>();
+    memory.grow_to(occupied).map_err(|OverBudget| QueueError::Full)?;
+    memory.shrink_to(occupied);
     let record = Box::new(Record {
         key: sender.credentials.key,
         project: sender.project,
@@ -284,15 +287,18 @@ async fn enqueue(
         headers,
         body,
         encoding,
+        fallback: None,
         memory,
         attempts: 0,
         refused_since: None,
     });
     queue.push(record).map_err(|Closed| QueueError::Closed)?;
-    relay.ledger.waits(item_count);
     forward::kick(worker);
     Ok(())
 }
+
+/// What a record occupies beside its body and the values of its headers: measured, and rounded up.
+const RECORD_OVERHEAD: usize = 2048;
 
 /// From this size on compressing takes long enough to be done beside the sockets.
 const COMPRESS_ASIDE: usize = 512 * 1024;
@@ -307,8 +313,9 @@ async fn compress(
         worker.encode(encoding, parts.iter())
     } else {
         drop(parts);
-        let worker = Arc::clone(worker);
-        tokio::task::spawn_blocking(move || worker.encode(encoding, envelope.encode_parts().iter()))
+        // With an encoder of its own: nobody waits for the worker's meanwhile.
+        let mut encoder = Encoder::new(encoding, Level::default_for(encoding));
+        tokio::task::spawn_blocking(move || encoder.encode(envelope.encode_parts().iter()))
             .await
             .map_err(|_| QueueError::Encoding)?
     };

@@ -48,6 +48,8 @@ pub(crate) enum Loss {
     LimitedUpstream,
     /// Still waiting when the time to shut down was over.
     Shutdown,
+    /// Its client went away before it had a place to wait.
+    Disconnected,
     /// Made way for newer captured envelopes.
     CaptureFull,
     /// Deleted over the capture API.
@@ -68,6 +70,7 @@ impl fmt::Display for Loss {
             Self::Refused(status) => write!(f, "upstream_refused:{}", status.as_u16()),
             Self::LimitedUpstream => f.write_str("upstream_rate_limited"),
             Self::Shutdown => f.write_str("shutdown"),
+            Self::Disconnected => f.write_str("disconnected"),
             Self::CaptureFull => f.write_str("capture_full"),
             Self::Purged => f.write_str("purged"),
         }
@@ -96,8 +99,10 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn waits(&self, items: u64) {
+    /// Items that are about to wait.
+    pub(crate) fn enter(&self, items: u64) -> Entry<'_> {
         self.waiting.fetch_add(items, Ordering::Relaxed);
+        Entry { ledger: self, items }
     }
 
     pub(crate) fn delivered(&self, items: u64) {
@@ -125,5 +130,31 @@ impl Ledger {
             waiting: self.waiting.load(Ordering::Relaxed),
             discarded: self.discarded.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
+    }
+}
+
+/// Items on the way to the place where they wait. Dropped on the way, as happens when a client hangs up, they are
+/// accounted for.
+#[derive(Debug)]
+pub(crate) struct Entry<'a> {
+    ledger: &'a Ledger,
+    items: u64,
+}
+
+impl Entry<'_> {
+    /// They are there.
+    pub(crate) fn arrived(mut self) {
+        self.items = 0;
+    }
+
+    /// They were turned away.
+    pub(crate) fn refused(mut self, loss: &Loss) {
+        self.ledger.lost(std::mem::take(&mut self.items), loss);
+    }
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        self.ledger.lost(self.items, &Loss::Disconnected);
     }
 }

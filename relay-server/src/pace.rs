@@ -29,17 +29,6 @@ pub(crate) struct PaceSettings {
     pub(crate) outage_grace_period: Duration,
 }
 
-/// Whether another envelope may be sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Permission {
-    /// Now; the caller owes an [`Pace::answered`] or [`Pace::failed`].
-    Granted,
-    /// When one of those in flight is settled.
-    Full,
-    /// Not before this time.
-    Paused(Instant),
-}
-
 /// A change in the upstream's state that an operator wants to hear of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Change {
@@ -63,28 +52,32 @@ impl Pace {
         }
     }
 
-    /// Asks to send one more envelope at `now`.
-    pub(crate) fn start(&mut self, now: Instant) -> Permission {
-        if self.in_flight >= self.window {
-            return Permission::Full;
-        }
-        match self.resume_at {
-            Some(at) if at > now => Permission::Paused(at),
-            _ => {
-                self.in_flight += 1;
-                Permission::Granted
-            }
-        }
+    /// Asks to send one more envelope at `now`. Who may owes an [`answered`](Self::answered), a
+    /// [`failed`](Self::failed) or an [`unused`](Self::unused).
+    pub(crate) fn start(&mut self, now: Instant) -> bool {
+        let may = self.has_room(now);
+        self.in_flight += usize::from(may);
+        may
     }
 
-    /// Whether [`Pace::start`] would grant.
+    /// Whether [`start`](Self::start) would say yes.
     pub(crate) fn has_room(&self, now: Instant) -> bool {
-        self.in_flight < self.window && self.resume_at.is_none_or(|at| at <= now)
+        !self.is_full() && self.resume_at.is_none_or(|at| at <= now)
+    }
+
+    /// Whether as many are on their way as may be.
+    pub(crate) fn is_full(&self) -> bool {
+        self.in_flight >= self.window
     }
 
     /// The end of the pause, if there is one.
     pub(crate) fn resume_at(&self) -> Option<Instant> {
         self.resume_at
+    }
+
+    /// Ends the pause.
+    pub(crate) fn resume(&mut self) {
+        self.resume_at = None;
     }
 
     /// The permission was not used after all.
@@ -148,37 +141,38 @@ mod tests {
     #[test]
     fn a_failure_pauses_and_lets_one_envelope_probe() {
         let (mut pace, t0) = (Pace::new(settings()), Instant::now());
-        assert_eq!(pace.start(t0), Permission::Granted);
+        assert!(pace.start(t0));
         pace.failed(t0, t0, 1.0);
         let resume = t0 + Duration::from_secs(1);
-        assert_eq!(pace.start(t0), Permission::Paused(resume));
-        assert_eq!(pace.start(resume), Permission::Granted);
-        assert_eq!(pace.start(resume), Permission::Full);
+        assert!(!pace.start(t0));
+        assert_eq!(pace.resume_at(), Some(resume));
+        assert!(pace.start(resume));
+        assert!(!pace.start(resume));
     }
 
     #[test]
     fn envelopes_that_fail_together_count_as_one_failure() {
         let (mut pace, t0) = (Pace::new(settings()), Instant::now());
         for _ in 0..5 {
-            assert_eq!(pace.start(t0), Permission::Granted);
+            assert!(pace.start(t0));
         }
         for _ in 0..5 {
             pace.failed(t0, t0, 1.0);
         }
-        assert_eq!(pace.start(t0 + Duration::from_secs(1)), Permission::Granted);
+        assert!(pace.start(t0 + Duration::from_secs(1)));
     }
 
     #[test]
     fn answers_reopen_the_window_step_by_step() {
         let (mut pace, t0) = (Pace::new(settings()), Instant::now());
-        assert_eq!(pace.start(t0), Permission::Granted);
+        assert!(pace.start(t0));
         pace.failed(t0, t0, 1.0);
         let t1 = t0 + Duration::from_secs(1);
-        assert_eq!(pace.start(t1), Permission::Granted);
+        assert!(pace.start(t1));
         pace.answered();
-        assert_eq!(pace.start(t1), Permission::Granted);
-        assert_eq!(pace.start(t1), Permission::Granted);
-        assert_eq!(pace.start(t1), Permission::Full);
+        assert!(pace.start(t1));
+        assert!(pace.start(t1));
+        assert!(!pace.start(t1));
     }
 
     #[test]
@@ -187,18 +181,13 @@ mod tests {
         let mut now = t0;
         let mut told = Vec::new();
         for _ in 0..8 {
-            loop {
-                match pace.start(now) {
-                    Permission::Granted => break,
-                    Permission::Paused(at) => now = at,
-                    Permission::Full => unreachable!("nothing else is in flight"),
-                }
-            }
+            now = pace.resume_at().unwrap_or(now);
+            assert!(pace.start(now));
             told.extend(pace.failed(now, now, 1.0));
         }
         assert_eq!(told, [Change::OutageBegan]);
         now += Duration::from_secs(60);
-        assert_eq!(pace.start(now), Permission::Granted);
+        assert!(pace.start(now));
         assert_eq!(pace.answered(), Some(Change::OutageEnded));
     }
 

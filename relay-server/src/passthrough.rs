@@ -19,6 +19,7 @@ use crate::client::{ClientError, RequestBody};
 use crate::meta::RequestMeta;
 use crate::relay::{Relay, Worker};
 use crate::reply::{BoxError, Reply, ReplyBody, empty, text};
+use crate::service::unread;
 
 /// Not passed on to the upstream: they belong to this connection or to the encoding we take off.
 const NOT_FORWARDED: [HeaderName; 10] = [
@@ -55,7 +56,8 @@ pub(crate) async fn pass_through(
     let limit = body_limit(&worker.relay, path);
     let announced = request.body().size_hint().exact();
     if announced.is_some_and(|length| length > limit as u64) {
-        return text(StatusCode::PAYLOAD_TOO_LARGE, "length limit exceeded");
+        let refusal = text(StatusCode::PAYLOAD_TOO_LARGE, "length limit exceeded");
+        return unread(request, refusal).await;
     }
     let client_decodes = request.headers().contains_key(ACCEPT_ENCODING);
     let request = match rewrite(worker, request, path, encoding, peer, limit) {

@@ -12,7 +12,7 @@ use relay_protocol::DataCategories;
 use tokio::sync::Notify;
 
 use crate::budget::Reservation;
-use crate::pace::{Change, Pace, PaceSettings, Permission};
+use crate::pace::{Change, Pace, PaceSettings};
 
 /// One envelope on its way to the upstream: what must be known to send it, beside the bytes to send.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(crate) struct Record {
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
     pub(crate) encoding: ContentEncoding,
+    /// The encoding to try instead of the upstream's usual one, which it refused for this envelope.
+    pub(crate) fallback: Option<ContentEncoding>,
     pub(crate) memory: Reservation,
     /// Attempts that the upstream answered without taking the envelope.
     pub(crate) attempts: u32,
@@ -61,13 +63,21 @@ pub(crate) struct Queue {
     changed: Notify,
 }
 
+/// What a record waits for that may not go now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wait {
+    /// A pause after an attempt.
+    Backoff,
+    /// The end of a rate limit.
+    Limit,
+}
+
 #[derive(Debug)]
 struct State {
     ready: BTreeMap<Place, Box<Record>>,
-    later: BTreeMap<(Instant, Place), Box<Record>>,
+    later: BTreeMap<(Instant, Place), (Wait, Box<Record>)>,
     in_flight: usize,
     pace: Pace,
-    resume_at: Option<Instant>,
     next_place: u64,
     closed: bool,
 }
@@ -79,7 +89,6 @@ impl Queue {
             later: BTreeMap::new(),
             in_flight: 0,
             pace: Pace::new(settings),
-            resume_at: None,
             next_place: 0,
             closed: false,
         };
@@ -95,6 +104,11 @@ impl Queue {
         let place = Place(state.next_place);
         state.next_place += 1;
         state.ready.insert(place, record);
+        let paused = state.pace.resume_at().is_some();
+        drop(state);
+        if paused {
+            self.changed.notify_waiters();
+        }
         Ok(())
     }
 
@@ -105,19 +119,9 @@ impl Queue {
         if state.ready.is_empty() {
             return Next::Nothing;
         }
-        match state.pace.start(now) {
-            Permission::Granted => {}
-            Permission::Full => return Next::Nothing,
-            Permission::Paused(at) => {
-                let known = state.resume_at.replace(at) == Some(at);
-                drop(state);
-                if !known {
-                    self.changed.notify_waiters();
-                }
-                return Next::Nothing;
-            }
+        if !state.pace.start(now) {
+            return Next::Nothing;
         }
-        state.resume_at = None;
         state.in_flight += 1;
         let (place, record) =
             state.ready.pop_first().expect("looked at above, under the same lock");
@@ -126,14 +130,14 @@ impl Queue {
 
     /// The upstream answered and has taken care of the record.
     pub(crate) fn settled(&self) -> Option<Change> {
-        self.landed(State::answered)
+        self.landed(|state| state.pace.answered())
     }
 
     /// The upstream answered, but the record stays; it may be sent again at `at`.
     pub(crate) fn put_off(&self, place: Place, record: Box<Record>, at: Instant) -> Option<Change> {
         self.landed(|state| {
-            state.later.insert((at, place), record);
-            state.answered()
+            state.later.insert((at, place), (Wait::Backoff, record));
+            state.pace.answered()
         })
     }
 
@@ -149,19 +153,17 @@ impl Queue {
     ) -> Option<Change> {
         self.landed(|state| {
             match aside {
-                None => state.ready.insert(place, record),
-                Some(at) => state.later.insert((at, place), record),
-            };
-            let change = state.pace.failed(started, now, jitter);
-            state.resume_at = state.pace.resume_at();
-            change
+                None => drop(state.ready.insert(place, record)),
+                Some(at) => drop(state.later.insert((at, place), (Wait::Backoff, record))),
+            }
+            state.pace.failed(started, now, jitter)
         })
     }
 
     /// The record was not sent after all; it may be at `at`.
     pub(crate) fn hold(&self, place: Place, record: Box<Record>, at: Instant) {
         self.landed(|state| {
-            state.later.insert((at, place), record);
+            state.later.insert((at, place), (Wait::Limit, record));
             state.pace.unused();
             None
         });
@@ -171,7 +173,7 @@ impl Queue {
         let mut state = self.state();
         state.in_flight -= 1;
         let change = change(&mut state);
-        let tell = state.closed || state.resume_at.is_some() || !state.later.is_empty();
+        let tell = state.closed || state.pace.resume_at().is_some() || !state.later.is_empty();
         drop(state);
         if tell {
             self.changed.notify_waiters();
@@ -189,7 +191,9 @@ impl Queue {
     /// When the next record that cannot go now may go.
     pub(crate) fn due(&self) -> Option<Instant> {
         let state = self.state();
-        let paused = state.resume_at.filter(|_| !state.ready.is_empty());
+        // With the window full the end of the pause changes nothing, but the next settling does.
+        let paused = state.pace.resume_at();
+        let paused = paused.filter(|_| !state.ready.is_empty() && !state.pace.is_full());
         let later = state.later.keys().next().map(|(at, _)| *at);
         [paused, later].into_iter().flatten().min()
     }
@@ -199,9 +203,18 @@ impl Queue {
         self.changed.notified()
     }
 
-    /// Takes nothing more.
+    /// Takes nothing more. What waits after a failed attempt may be tried at once, for the last time perhaps.
     pub(crate) fn close(&self) {
-        self.state().closed = true;
+        let mut state = self.state();
+        state.closed = true;
+        state.pace.resume();
+        for ((at, place), (wait, record)) in std::mem::take(&mut state.later) {
+            match wait {
+                Wait::Backoff => drop(state.ready.insert(place, record)),
+                Wait::Limit => drop(state.later.insert((at, place), (wait, record))),
+            }
+        }
+        drop(state);
         self.changed.notify_waiters();
     }
 
@@ -221,7 +234,7 @@ impl Queue {
 
     fn is_over(&self, deadline: Instant) -> bool {
         let state = self.state();
-        let paused = state.resume_at.is_some_and(|at| at > deadline);
+        let paused = state.pace.resume_at().is_some_and(|at| at > deadline);
         let waits_longer = state.later.keys().next().is_none_or(|(at, _)| *at > deadline);
         state.in_flight == 0 && (state.ready.is_empty() || paused) && waits_longer
     }
@@ -238,13 +251,8 @@ impl State {
             if entry.key().0 > now {
                 break;
             }
-            let ((_, place), record) = entry.remove_entry();
+            let ((_, place), (_, record)) = entry.remove_entry();
             self.ready.insert(place, record);
         }
-    }
-
-    fn answered(&mut self) -> Option<Change> {
-        self.resume_at = None;
-        self.pace.answered()
     }
 }

@@ -121,7 +121,7 @@ impl Rejection {
         reply
     }
 
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Auth(AuthError::Key(_) | AuthError::UnsupportedVersion(_)) => {
                 StatusCode::BAD_REQUEST

@@ -235,6 +235,7 @@ async fn lead(
         let _ = unanswered.recv().await;
         if let Some(queue) = relay.queue() {
             queue.close();
+            inboxes.iter().for_each(|inbox| drop(inbox.send(Message::Drain)));
             queue.settled_or_hopeless(deadline).await;
         }
     };
@@ -261,7 +262,9 @@ async fn accept(
         };
         let accepted = async {
             let (stream, peer) = listener.accept().await?;
-            prepare(&stream, limits)?;
+            if let Err(error) = prepare(&stream, limits) {
+                tracing::debug!(%error, "a connection goes without its socket options");
+            }
             Ok::<_, std::io::Error>((stream.into_std()?, peer.ip().to_canonical()))
         };
         match (accepted.await, turns.next()) {
@@ -278,6 +281,9 @@ async fn accept(
         }
     }
 }
+
+/// The least time between two calls to all workers.
+const WAKE_PAUSE: Duration = Duration::from_millis(1);
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -305,8 +311,8 @@ async fn wake(relay: &Relay, inboxes: &[UnboundedSender<Message>]) -> Infallible
                     for inbox in inboxes {
                         let _ = inbox.send(Message::Drain);
                     }
-                    // Their looking changes the queue; until then there is nothing to tell them.
-                    tokio::task::yield_now().await;
+                    // Their looking changes the queue; until then there is nothing more to tell them.
+                    tokio::time::sleep(WAKE_PAUSE).await;
                 }
             },
         }
@@ -337,7 +343,11 @@ async fn serve(worker: Arc<Worker>, inbox: Inbox) {
         tokio::select! {
             () = &mut stopped => return,
             () = &mut closed, if unanswered.is_some() => unanswered = None,
-            Some(Message::Drain) = messages.recv() => forward::kick(&worker),
+            Some(message) = messages.recv() => match message {
+                Message::Drain => forward::kick(&worker),
+                // Too late to be served.
+                Message::Connection(..) => {}
+            },
         }
     }
 }

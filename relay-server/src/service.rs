@@ -61,9 +61,18 @@ pub(crate) async fn respond(
     let named = request.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
     let answer = match ContentEncoding::from_header(named) {
         Ok(encoding) => route(worker, peer, request, encoding).await,
-        Err(_) => unsupported_encoding(),
+        Err(_) => unread(request, unsupported_encoding()).await,
     };
     finish(answer, accept_encoding.as_ref())
+}
+
+/// Answers a request whose body nobody reads. What is under way of it is read all the same, or the client would get
+/// a connection reset before the answer; but a client that asked beforehand is told right away.
+pub(crate) async fn unread(request: Request<Incoming>, answer: Reply) -> Reply {
+    if !request.headers().contains_key(EXPECT) {
+        body::discard(&mut request.into_body()).await;
+    }
+    answer
 }
 
 fn unsupported_encoding() -> Reply {
@@ -129,10 +138,10 @@ async fn pass_through(
     peer: IpAddr,
 ) -> Reply {
     if !passthrough::is_eligible(&worker.relay, path) {
-        return empty(StatusCode::NOT_FOUND);
+        return unread(request, empty(StatusCode::NOT_FOUND)).await;
     }
     if worker.relay.phase() != Phase::Running {
-        return empty(StatusCode::SERVICE_UNAVAILABLE);
+        return unread(request, empty(StatusCode::SERVICE_UNAVAILABLE)).await;
     }
     passthrough::pass_through(worker, request, path, encoding, peer).await
 }
@@ -148,11 +157,11 @@ async fn take_in(
     let endpoint = match (route, request.method()) {
         (Route::Envelope, &Method::POST) => Endpoint::Envelope,
         (Route::Envelope, &Method::OPTIONS) => return preflight("POST"),
-        (Route::Envelope, _) => return method_not_allowed("POST"),
+        (Route::Envelope, _) => return unread(request, method_not_allowed("POST")).await,
         (_, &Method::POST) => Endpoint::Store,
         (_, &Method::GET | &Method::HEAD) => Endpoint::StorePixel,
         (_, &Method::OPTIONS) => return preflight("POST,GET,HEAD"),
-        _ => return method_not_allowed("POST,GET,HEAD"),
+        _ => return unread(request, method_not_allowed("POST,GET,HEAD")).await,
     };
     let (head, mut body) = request.into_parts();
     let arrival = Arrival { endpoint, project, peer, head: &head, body: &mut body, encoding };
@@ -163,12 +172,10 @@ async fn take_in(
         Ok(Accepted { event_id: Some(id) }) => json(StatusCode::OK, format!(r#"{{"id":"{id}"}}"#)),
         Ok(Accepted { event_id: None }) => json(StatusCode::OK, "{}"),
         Err(rejection) => {
-            tracing::debug!(
-                error = &rejection as &dyn std::error::Error,
-                "a request was turned away"
-            );
+            // The texts of a rejection may quote what was sent.
+            tracing::debug!(status = %rejection.status(), ?endpoint, "a request was turned away");
             if rejection.drains_body(head.headers.contains_key(EXPECT)) {
-                body::discard(&mut body, worker.relay.config.limits.body_timeout).await;
+                body::discard(&mut body).await;
             }
             rejection.into_reply()
         }
