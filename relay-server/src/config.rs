@@ -160,7 +160,7 @@ impl FromStr for Upstream {
 /// How the upstream is talked to (`http.*` of `config.yml`).
 #[derive(Debug, Clone)]
 pub struct Http {
-    /// A whole upstream request, answer body included.
+    /// A whole upstream request, answer body included; of one that passes through, the head of the answer.
     pub timeout: Duration,
     /// TCP and TLS handshake together.
     pub connection_timeout: Duration,
@@ -223,9 +223,10 @@ pub struct Limits {
     pub max_connections: Option<usize>,
     /// From the first byte of a request to the end of its headers, and between two requests.
     pub header_timeout: Duration,
-    /// A request body that brings no byte for this long is given up.
+    /// A request body, or an answer that passes through, of which nothing comes for this long is given up.
     pub body_timeout: Duration,
-    /// A connection without traffic for this long is closed. `None`: never.
+    /// A connection that has not brought a byte for this long is closed; later `header_timeout` counts. `None`:
+    /// never.
     pub idle_timeout: Option<Duration>,
     /// TCP keep-alive probes; `None` for off.
     pub keepalive_timeout: Option<Duration>,

@@ -1,9 +1,11 @@
 //! Passthrough: API requests that are not ours go to the upstream and come back, streamed both ways
 //! (`spec/ingest.md` 3.13).
 
+use std::future::Future;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
@@ -14,6 +16,8 @@ use http::{HeaderName, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use relay_compression::{ContentEncoding, DecodeError, Decoder};
+
+use tokio::time::{Instant, Sleep};
 
 use crate::client::{ClientError, RequestBody};
 use crate::meta::RequestMeta;
@@ -68,7 +72,7 @@ pub(crate) async fn pass_through(
         }
     };
     match worker.client.stream(request).await {
-        Ok(answer) => hand_back(answer, client_decodes),
+        Ok(answer) => hand_back(answer, client_decodes, worker.relay.config.limits.body_timeout),
         Err(error) => {
             let status = match &error {
                 ClientError::Timeout(_) => StatusCode::GATEWAY_TIMEOUT,
@@ -130,8 +134,9 @@ fn rewrite(
 
 /// The upstream's answer as our own: its connection headers stay behind, and gzip that the client did not
 /// ask for is taken off.
-fn hand_back(answer: Response<Incoming>, client_decodes: bool) -> Reply {
+fn hand_back(answer: Response<Incoming>, client_decodes: bool, timeout: Duration) -> Reply {
     let (mut head, body) = answer.into_parts();
+    let body = Patient { inner: body, timeout, patience: Box::pin(tokio::time::sleep(timeout)) };
     head.headers.remove(CONNECTION);
     head.headers.remove(TRANSFER_ENCODING);
     head.version = http::Version::HTTP_11;
@@ -141,7 +146,7 @@ fn hand_back(answer: Response<Incoming>, client_decodes: bool) -> Reply {
         head.headers.remove(CONTENT_LENGTH);
         Decoded::new(body, ContentEncoding::Gzip, usize::MAX).boxed_unsync()
     } else {
-        body.map_err(BoxError::from).boxed_unsync()
+        body.boxed_unsync()
     };
     Response::from_parts(head, ReplyBody::Stream(body))
 }
@@ -189,6 +194,43 @@ impl Body for Bounded {
             }
             None => Err(TooLarge.into()),
         }))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the answer stopped arriving")]
+struct Stalled;
+
+/// An answer that fails when nothing comes of it for too long.
+struct Patient {
+    inner: Incoming,
+    timeout: Duration,
+    patience: Pin<Box<Sleep>>,
+}
+
+impl Body for Patient {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) {
+            let more_time = Instant::now() + self.timeout;
+            self.patience.as_mut().reset(more_time);
+            return Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)));
+        }
+        ready!(self.patience.as_mut().poll(cx));
+        Poll::Ready(Some(Err(Stalled.into())))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -256,3 +256,104 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::budget::Budget;
+
+    fn record(name: u64) -> Box<Record> {
+        Box::new(Record {
+            key: "a94ae32be2582e0bcb7b0ba0d8ba36f3".parse().expect("a key"),
+            project: name,
+            items: Box::default(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+            encoding: ContentEncoding::Identity,
+            fallback: None,
+            memory: Budget::new(0).reserve(0).expect("nothing fits into nothing"),
+            attempts: 0,
+            refused_since: None,
+        })
+    }
+
+    fn queue(names: impl IntoIterator<Item = u64>) -> Queue {
+        let queue = Queue::new(PaceSettings {
+            max_in_flight: 4,
+            retry_delay: Duration::from_secs(1),
+            max_retry_interval: Duration::from_secs(60),
+            outage_grace_period: Duration::from_secs(10),
+        });
+        names.into_iter().for_each(|name| queue.push(record(name)).expect("it is open"));
+        queue
+    }
+
+    #[track_caller]
+    fn take(queue: &Queue, now: Instant) -> (Place, Box<Record>) {
+        match queue.take(now) {
+            Next::Send(place, record) => (place, record),
+            Next::Nothing => panic!("nothing may be sent"),
+        }
+    }
+
+    fn after(now: Instant, seconds: u64) -> Instant {
+        now + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_record_that_comes_back_keeps_its_place() {
+        let (queue, now) = (queue([1, 2, 3]), Instant::now());
+        let (place, first) = take(&queue, now);
+        queue.put_back(place, first, None, now, now, 1.0);
+        assert!(matches!(queue.take(now), Next::Nothing), "the upstream is given a pause");
+        assert_eq!(take(&queue, after(now, 1)).1.project, 1);
+    }
+
+    #[test]
+    fn a_record_that_steps_aside_lets_others_go_first() {
+        let (queue, now) = (queue([1, 2]), Instant::now());
+        let (place, first) = take(&queue, now);
+        queue.put_back(place, first, Some(after(now, 5)), now, now, 1.0);
+        assert_eq!(take(&queue, after(now, 1)).1.project, 2);
+        queue.settled();
+        assert_eq!(queue.due(), Some(after(now, 5)));
+        assert_eq!(take(&queue, after(now, 5)).1.project, 1);
+    }
+
+    #[test]
+    fn nothing_is_due_while_the_only_probe_is_under_way() {
+        let (queue, now) = (queue([1, 2]), Instant::now());
+        let (place, first) = take(&queue, now);
+        let _probe = take(&queue, now);
+        queue.put_back(place, first, None, now, now, 1.0);
+        assert_eq!(queue.due(), None, "the second may be settled first, and tells then");
+        queue.settled();
+        assert!(queue.has_work(after(now, 1)));
+    }
+
+    #[test]
+    fn what_is_pushed_during_a_pause_is_due_at_its_end() {
+        let (queue, now) = (queue([1]), Instant::now());
+        let (place, first) = take(&queue, now);
+        queue.put_back(place, first, Some(after(now, 60)), now, now, 1.0);
+        assert_eq!(queue.due(), Some(after(now, 60)));
+        queue.push(record(2)).expect("it is open");
+        assert_eq!(queue.due(), Some(after(now, 1)));
+    }
+
+    #[test]
+    fn a_closed_queue_tries_again_what_failed_but_not_what_a_limit_holds() {
+        let (queue, now) = (queue([1, 2]), Instant::now());
+        let (failed, limited) = (take(&queue, now), take(&queue, now));
+        queue.put_off(failed.0, failed.1, after(now, 60));
+        queue.hold(limited.0, limited.1, after(now, 60));
+        queue.close();
+        assert!(queue.push(record(3)).is_err());
+        assert!(!queue.is_over(after(now, 10)));
+        assert_eq!(take(&queue, now).1.project, 1);
+        queue.settled();
+        assert!(queue.is_over(after(now, 10)), "nothing else may go before the deadline");
+    }
+}

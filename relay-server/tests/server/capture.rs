@@ -244,3 +244,23 @@ fn a_relay_that_forwards_has_no_captured_events() {
     assert_eq!(get(&relay, &format!("{EVENTS}{}/", fresh_id())).status(), 404);
     assert_eq!(upstream.requests().len(), 0);
 }
+
+#[test]
+fn headers_that_grow_by_what_the_request_says_can_be_read_back() {
+    let relay = relay();
+    let envelope = format!("{{\"x\":\"{}\"}}\n{}", "y".repeat(100_000), event("error"));
+    let request =
+        Request::envelope(&fresh_id(), envelope).header("User-Agent", &"z".repeat(60_000));
+    assert_eq!(request.send(relay.address()).status(), 200);
+    assert_eq!(ids(&relay, "type=event").len(), 1);
+}
+
+#[test]
+fn a_list_ends_at_some_size_and_goes_on_after_its_last_number() {
+    let relay = relay_with(64 * 1024 * 1024);
+    let attachment =
+        format!("{{\"type\":\"attachment\",\"length\":5000000}}\n{}\n", "a".repeat(5_000_000));
+    let sent: Vec<String> = (0..3).map(|_| send(&relay, 1, &attachment)).collect();
+    assert_eq!(ids(&relay, ""), sent[..2]);
+    assert_eq!(ids(&relay, "after=2"), sent[2..]);
+}

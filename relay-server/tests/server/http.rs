@@ -1,6 +1,8 @@
 //! The surface: protocols, methods, limits on connections and memory, TLS towards the upstream.
 
 use std::fs;
+use std::io::Write as _;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -196,6 +198,34 @@ fn what_could_never_fit_into_memory_is_answered_413() {
         let answer = request.send(relay.address());
         assert_eq!(answer.status(), 413, "{}", answer.text());
     }
+}
+
+#[test]
+fn what_could_never_fit_is_answered_413_also_while_something_else_waits() {
+    let upstream = Upstream::start();
+    upstream.hold();
+    let mut config = proxy_config(&upstream);
+    config.limits.max_memory = 256 * 1024;
+    let relay = Relay::start(config);
+    assert_eq!(Request::store(&fresh_id(), "{}").send(relay.address()).status(), 200);
+    let refused = Request::envelope(&fresh_id(), vec![b' '; 300 * 1024]).send(relay.address());
+    assert_eq!(refused.status(), 413);
+    upstream.release();
+}
+
+#[test]
+fn an_answer_that_stops_in_the_middle_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut config = proxy_config(&Upstream::start());
+    config.upstream = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    config.limits.body_timeout = Duration::from_millis(100);
+    let relay = Relay::start(config);
+    let mut client = Client::connect(relay.address());
+    client.write(&Request::new("GET", "/api/0/projects/").to_bytes()).unwrap();
+    let (mut upstream, _) = listener.accept().unwrap();
+    upstream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc").unwrap();
+    // The end of the connection, not of a patience of our own.
+    assert!(client.rest().is_ok_and(|answer| answer.ends_with(b"abc")));
 }
 
 #[test]

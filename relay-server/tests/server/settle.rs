@@ -245,3 +245,25 @@ fn an_envelope_that_the_upstream_stumbles_over_does_not_stop_the_others() {
         delivered.recv_timeout(Duration::from_secs(20)).expect("the sessions get their turn");
     }
 }
+
+#[test]
+fn an_answer_that_only_looks_like_a_complaint_about_the_encoding_changes_nothing_for_others() {
+    let sent = Sent::answered([status(415), status(415), status(415)]);
+    assert_eq!(sent.relay.settle().discarded_total(), 1);
+    assert_eq!(sent.send(EVENT), 200);
+    assert_eq!(sent.relay.settle().delivered, 1);
+    let requests = sent.upstream.requests();
+    assert_eq!(requests.last().unwrap().header("content-encoding"), Some("zstd"));
+}
+
+#[test]
+fn a_limit_on_everything_also_holds_what_counts_as_nothing() {
+    let rejected = Reply::new(429).header("Retry-After", "600");
+    let sent = Sent::answered([rejected.into()]);
+    sent.upstream.wait_for(1);
+    let report = "{}\n{\"type\":\"client_report\"}\n{\"discarded_events\":[]}\n";
+    assert_eq!(sent.send(report), 200);
+    let stats = sent.relay.stop();
+    assert_eq!(stats.discarded, [("shutdown".to_owned(), 2)].into());
+    assert_eq!(sent.upstream.requests().len(), 1);
+}
