@@ -1,0 +1,483 @@
+//! The database: every SQL statement of the spool, one function each. Nothing here decides anything.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, named_params};
+
+use crate::record::{from_millis, to_millis};
+use crate::spool::Sync;
+use crate::status::Totals;
+use crate::{Dropped, Fault, Meta, NewRecord, RecordId, Schedule, SpoolError, Stored, TargetId};
+
+/// The name of the database in a spool folder.
+pub(crate) const DATABASE_FILE: &str = "spool.db";
+
+/// The format of the file, in `PRAGMA user_version`.
+pub(crate) const FORMAT: i64 = 1;
+
+/// `relay` in the header of the file (`PRAGMA application_id`), for `file` and for ourselves.
+const APPLICATION_ID: i64 = 0x726c_7931;
+
+/// Format 1. `docs/operations.md` describes it for operators.
+const SCHEMA: &str = "
+CREATE TABLE target (
+    id      INTEGER PRIMARY KEY,
+    name    TEXT NOT NULL UNIQUE,
+    records INTEGER NOT NULL DEFAULT 0,
+    items   INTEGER NOT NULL DEFAULT 0,
+    bytes   INTEGER NOT NULL DEFAULT 0,
+    last_id INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE record (
+    id            INTEGER PRIMARY KEY,
+    target        INTEGER NOT NULL REFERENCES target (id),
+    due           INTEGER NOT NULL DEFAULT 0,
+    attempts      INTEGER NOT NULL DEFAULT 0,
+    refused_since INTEGER,
+    received      INTEGER NOT NULL,
+    project       INTEGER NOT NULL,
+    key           TEXT NOT NULL,
+    event_id      TEXT,
+    item_count    INTEGER NOT NULL,
+    items         TEXT NOT NULL,
+    encoding      TEXT NOT NULL,
+    headers       TEXT NOT NULL,
+    size          INTEGER NOT NULL,
+    checksum      INTEGER NOT NULL,
+    body          BLOB NOT NULL
+) STRICT;
+CREATE INDEX record_order ON record (target, due);
+";
+
+/// What [`stored`] reads, in its order.
+macro_rules! columns {
+    () => {
+        "id, target, due, attempts, refused_since, received, project, key, event_id, item_count, items, encoding, \
+         headers, size, length(body)"
+    };
+}
+
+/// One connection to the file.
+#[derive(Debug)]
+pub(crate) struct Database {
+    connection: Connection,
+}
+
+/// Why a file cannot be used as it is.
+#[derive(Debug)]
+pub(crate) enum Unusable {
+    Newer(i64),
+    Fault(Fault),
+}
+
+impl From<rusqlite::Error> for Unusable {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl Database {
+    /// Opens or creates the file in `folder` for the one process that writes it.
+    pub(crate) fn open(folder: &Path, sync: Sync) -> Result<Self, Unusable> {
+        let path = folder.join(DATABASE_FILE);
+        if !path.exists() {
+            // SQLite gives its other files the mode of this one.
+            let mut options = std::fs::OpenOptions::new();
+            options.create_new(true).write(true);
+            crate::lock::private(&mut options);
+            options.open(&path).map_err(|error| Unusable::Fault(error.into()))?;
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        Self::prepare(connection, sync)
+    }
+
+    /// A database that is gone with the process.
+    pub(crate) fn in_memory() -> Result<Self, Unusable> {
+        Self::prepare(Connection::open_in_memory()?, Sync::System)
+    }
+
+    /// Opens the file in `folder` to look at it, whoever writes it.
+    pub(crate) fn open_read_only(folder: &Path) -> Result<Self, Unusable> {
+        // Without write access SQLite cannot read what only the log has, so that it is asked for.
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(folder.join(DATABASE_FILE), flags)?;
+        connection.execute_batch("PRAGMA query_only = ON;")?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        check_format(&connection)?;
+        Ok(Self { connection })
+    }
+
+    fn prepare(connection: Connection, sync: Sync) -> Result<Self, Unusable> {
+        connection.set_prepared_statement_cache_capacity(32);
+        // A command-line tool may be reading; readers do not hold up a writer in WAL mode, but for moments.
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        // The first two only have an effect on a new file, and must come first.
+        connection.execute_batch(
+            "PRAGMA page_size = 4096;
+             PRAGMA auto_vacuum = INCREMENTAL;
+             PRAGMA journal_mode = WAL;
+             PRAGMA wal_autocheckpoint = 1024;
+             PRAGMA journal_size_limit = 16777216;
+             PRAGMA cache_size = -4096;
+             PRAGMA temp_store = MEMORY;
+             PRAGMA trusted_schema = OFF;
+             PRAGMA fullfsync = ON;
+             PRAGMA checkpoint_fullfsync = ON;",
+        )?;
+        connection.execute_batch(match sync {
+            Sync::Disk => "PRAGMA synchronous = FULL;",
+            Sync::System => "PRAGMA synchronous = OFF;",
+        })?;
+        if check_format(&connection)? == 0 {
+            connection.execute_batch(&format!(
+                "BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; \
+                 PRAGMA user_version = {FORMAT}; COMMIT;"
+            ))?;
+        }
+        Ok(Self { connection })
+    }
+
+    /// Runs `work` in one transaction: all of it, or nothing.
+    pub(crate) fn transaction<T>(
+        &mut self,
+        work: impl FnOnce(&Self) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        let done = work(self).and_then(|done| {
+            self.connection.execute_batch("COMMIT")?;
+            Ok(done)
+        });
+        if done.is_err() && !self.connection.is_autocommit() {
+            // After some errors SQLite has rolled back by itself.
+            let _ = self.connection.execute_batch("ROLLBACK");
+        }
+        done
+    }
+
+    /// The number of the target `name`, a new one if need be.
+    pub(crate) fn target(&self, name: &str) -> Result<TargetId, Fault> {
+        self.connection
+            .prepare_cached("INSERT INTO target (name) VALUES (?1) ON CONFLICT DO NOTHING")?
+            .execute([name])?;
+        let id = self
+            .connection
+            .prepare_cached("SELECT id FROM target WHERE name = ?1")?
+            .query_row([name], |row| row.get(0))?;
+        Ok(TargetId(id))
+    }
+
+    /// All targets with their running totals, in the order in which they were named.
+    pub(crate) fn targets(&self) -> Result<Vec<(TargetId, String, Totals)>, Fault> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id, name, records, items, bytes FROM target ORDER BY id")?;
+        let rows = statement.query_map([], |row| {
+            let totals = Totals { records: row.get(2)?, items: row.get(3)?, bytes: row.get(4)? };
+            Ok((TargetId(row.get(0)?), row.get(1)?, totals))
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The largest number that a record ever had.
+    pub(crate) fn last_id(&self) -> Result<RecordId, Fault> {
+        let id = self.connection.query_row(
+            "SELECT max((SELECT coalesce(max(last_id), 0) FROM target), (SELECT coalesce(max(id), 0) FROM record))",
+            [],
+            |row| row.get(0),
+        )?;
+        Ok(RecordId(id))
+    }
+
+    pub(crate) fn set_totals(
+        &self,
+        target: TargetId,
+        totals: Totals,
+        last: RecordId,
+    ) -> Result<(), Fault> {
+        self.connection
+            .prepare_cached(
+                "UPDATE target SET records = ?2, items = ?3, bytes = ?4, last_id = max(last_id, ?5) WHERE id = ?1",
+            )?
+            .execute((target.0, totals.records, totals.items, totals.bytes, last.0))?;
+        Ok(())
+    }
+
+    /// What the totals should be, by looking at every record.
+    pub(crate) fn count(&self, target: TargetId) -> Result<Totals, Fault> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT count(*), coalesce(sum(item_count), 0), coalesce(sum(size), 0) FROM record WHERE target = ?1",
+        )?;
+        Ok(statement.query_row([target.0], |row| {
+            Ok(Totals { records: row.get(0)?, items: row.get(1)?, bytes: row.get(2)? })
+        })?)
+    }
+
+    pub(crate) fn insert(
+        &self,
+        id: RecordId,
+        record: &NewRecord,
+        schedule: &Schedule,
+    ) -> Result<(), Fault> {
+        let NewRecord { meta, body } = record;
+        self.connection
+            .prepare_cached(
+                "INSERT INTO record (id, target, due, attempts, refused_since, received, project, key, event_id, \
+                 item_count, items, encoding, headers, size, checksum, body) VALUES (:id, :target, :due, :attempts, \
+                 :refused, :received, :project, :key, :event_id, :item_count, :items, :encoding, :headers, :size, \
+                 :checksum, :body)",
+            )?
+            .execute(named_params! {
+                ":id": id.0,
+                ":target": meta.target.0,
+                ":due": schedule.due.map_or(0, to_millis),
+                ":attempts": schedule.attempts,
+                ":refused": schedule.refused_since.map(to_millis),
+                ":received": to_millis(meta.received),
+                // As it is in the 63 bits that anybody uses; the rest survives as a negative number.
+                ":project": meta.project.cast_signed(),
+                ":key": meta.key,
+                ":event_id": meta.event_id,
+                ":item_count": meta.item_count,
+                ":items": meta.items,
+                ":encoding": meta.encoding,
+                ":headers": meta.headers,
+                ":size": meta.size_with(body.len()),
+                ":checksum": crc32fast::hash(body),
+                ":body": &body[..],
+            })?;
+        Ok(())
+    }
+
+    /// Removes a record; gives back where it went and what it counted, if it was there.
+    pub(crate) fn remove(&self, id: RecordId) -> Result<Option<(TargetId, Totals)>, Fault> {
+        let row = self
+            .connection
+            .prepare_cached("DELETE FROM record WHERE id = ?1 RETURNING target, item_count, size")?
+            .query_row([id.0], |row| {
+                let totals = Totals { records: 1, items: row.get(1)?, bytes: row.get(2)? };
+                Ok((TargetId(row.get(0)?), totals))
+            })
+            .optional()?;
+        Ok(row)
+    }
+
+    pub(crate) fn reschedule(&self, id: RecordId, schedule: &Schedule) -> Result<(), Fault> {
+        self.connection
+            .prepare_cached(
+                "UPDATE record SET due = ?2, attempts = ?3, refused_since = ?4 WHERE id = ?1",
+            )?
+            .execute((
+                id.0,
+                schedule.due.map_or(0, to_millis),
+                schedule.attempts,
+                schedule.refused_since.map(to_millis),
+            ))?;
+        Ok(())
+    }
+
+    /// The records of `target` that wait for no time, behind `after`, oldest first.
+    pub(crate) fn ready(
+        &self,
+        target: TargetId,
+        after: RecordId,
+        limit: usize,
+    ) -> Result<Vec<Stored>, Fault> {
+        let mut statement = self.connection.prepare_cached(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM record WHERE target = ?1 AND due = 0 AND id > ?2 ORDER BY id LIMIT ?3"
+        ))?;
+        let rows = statement.query_map((target.0, after.0, limit as i64), stored)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The records of `target` whose time has come by `now`, the earliest first; from now on they wait for none.
+    pub(crate) fn ripen(
+        &self,
+        target: TargetId,
+        now: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<Stored>, Fault> {
+        let mut statement = self.connection.prepare_cached(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM record WHERE target = ?1 AND due BETWEEN 1 AND ?2 ORDER BY due, id LIMIT ?3"
+        ))?;
+        let rows = statement.query_map((target.0, to_millis(now), limit as i64), stored)?;
+        let mut ripe: Vec<Stored> = rows.collect::<Result<_, _>>()?;
+        for record in &mut ripe {
+            record.schedule.due = None;
+            self.reschedule(record.id, &record.schedule)?;
+        }
+        Ok(ripe)
+    }
+
+    /// When the next record of `target` that waits for a time may go.
+    pub(crate) fn next_due(&self, target: TargetId) -> Result<Option<SystemTime>, Fault> {
+        let due: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT min(due) FROM record WHERE target = ?1 AND due > 0")?
+            .query_row([target.0], |row| row.get(0))?;
+        Ok(due.map(from_millis))
+    }
+
+    /// The record `id`, without its bytes.
+    pub(crate) fn find(&self, id: RecordId) -> Result<Option<Stored>, Fault> {
+        let mut statement = self.connection.prepare_cached(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM record WHERE id = ?1"
+        ))?;
+        Ok(statement.query_row([id.0], stored).optional()?)
+    }
+
+    /// The oldest record of the event `event_id`. Looks at all records: only people ask.
+    pub(crate) fn find_event(&self, event_id: &str) -> Result<Option<Stored>, Fault> {
+        let mut statement = self.connection.prepare_cached(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM record WHERE event_id = ?1 ORDER BY id LIMIT 1"
+        ))?;
+        Ok(statement.query_row([event_id], stored).optional()?)
+    }
+
+    /// Records behind `after` whatever they wait for, oldest first.
+    pub(crate) fn list(&self, after: RecordId, limit: usize) -> Result<Vec<Stored>, Fault> {
+        let mut statement = self.connection.prepare_cached(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM record WHERE id > ?1 ORDER BY id LIMIT ?2"
+        ))?;
+        let rows = statement.query_map((after.0, limit as i64), stored)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// The bytes of a record, if it is there; they are those that were stored.
+    pub(crate) fn body(&self, id: RecordId) -> Result<Option<Bytes>, SpoolError> {
+        let row: Option<(Vec<u8>, u32)> = self
+            .connection
+            .prepare_cached("SELECT body, checksum FROM record WHERE id = ?1")
+            .and_then(|mut statement| {
+                statement.query_row([id.0], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+            })
+            .map_err(Fault::from)?;
+        match row {
+            Some((body, checksum)) if crc32fast::hash(&body) != checksum => {
+                Err(SpoolError::DamagedRecord(id))
+            }
+            row => Ok(row.map(|(body, _)| body.into())),
+        }
+    }
+
+    /// When the oldest record was received, and which it is.
+    pub(crate) fn oldest(&self) -> Result<Option<(Dropped, SystemTime)>, Fault> {
+        let row = self
+            .connection
+            .prepare_cached(
+                "SELECT id, target, item_count, received FROM record ORDER BY id LIMIT 1",
+            )?
+            .query_row([], |row| Ok((dropped(row)?, from_millis(row.get(3)?))))
+            .optional()?;
+        Ok(row)
+    }
+
+    /// The record of `target` to give up first: the oldest that waits for no time, else the one that is due first.
+    pub(crate) fn first_of(&self, target: TargetId) -> Result<Option<Dropped>, Fault> {
+        let row = self
+            .connection
+            .prepare_cached(
+                "SELECT id, target, item_count FROM record WHERE target = ?1 ORDER BY due, id LIMIT 1",
+            )?
+            .query_row([target.0], dropped)
+            .optional()?;
+        Ok(row)
+    }
+
+    /// Gives back up to `pages` free pages to the file system; how many are still free.
+    pub(crate) fn give_back(&self, pages: u32) -> Result<u64, Fault> {
+        // A pragma that returns a row per page, and does the work while they are read.
+        let mut statement =
+            self.connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+        let mut rows = statement.query([])?;
+        while rows.next()?.is_some() {}
+        self.free_pages()
+    }
+
+    /// Pages of the file that hold nothing.
+    pub(crate) fn free_pages(&self) -> Result<u64, Fault> {
+        Ok(self.connection.query_row("PRAGMA freelist_count", [], |row| row.get(0))?)
+    }
+
+    /// Moves everything from the log into the database file and empties the log.
+    pub(crate) fn checkpoint(&self) -> Result<(), Fault> {
+        // Busy readers leave something in the log, which is no fault.
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        Ok(())
+    }
+
+    /// What SQLite finds wrong with the file, at most `limit` sentences.
+    pub(crate) fn integrity(&self, limit: u32) -> Result<Vec<String>, Fault> {
+        let mut statement = self.connection.prepare(&format!("PRAGMA integrity_check({limit})"))?;
+        let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+        let mut findings: Vec<String> = rows.collect::<Result<_, _>>()?;
+        findings.retain(|finding| finding != "ok");
+        Ok(findings)
+    }
+}
+
+/// The format of the file; 0 for one that is still empty.
+fn check_format(connection: &Connection) -> Result<i64, Unusable> {
+    let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    match found {
+        0 if tables == 0 => Ok(0),
+        FORMAT => Ok(found),
+        found if found > FORMAT => Err(Unusable::Newer(found)),
+        // Somebody else's database under our name.
+        _ => Err(Unusable::Fault(
+            rusqlite::Error::SqliteFailure(
+                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB),
+                Some("not a spool".to_owned()),
+            )
+            .into(),
+        )),
+    }
+}
+
+fn dropped(row: &Row<'_>) -> rusqlite::Result<Dropped> {
+    Ok(Dropped {
+        id: RecordId(row.get(0)?),
+        target: TargetId(row.get(1)?),
+        item_count: row.get(2)?,
+    })
+}
+
+fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
+    let due: i64 = row.get(2)?;
+    let refused_since: Option<i64> = row.get(4)?;
+    Ok(Stored {
+        id: RecordId(row.get(0)?),
+        meta: Meta {
+            target: TargetId(row.get(1)?),
+            received: from_millis(row.get(5)?),
+            project: row.get::<_, i64>(6)?.cast_unsigned(),
+            key: row.get(7)?,
+            event_id: row.get(8)?,
+            item_count: row.get(9)?,
+            items: row.get(10)?,
+            encoding: row.get(11)?,
+            headers: row.get(12)?,
+        },
+        schedule: Schedule {
+            attempts: row.get(3)?,
+            due: (due > 0).then(|| from_millis(due)),
+            refused_since: refused_since.map(from_millis),
+        },
+        size: row.get(13)?,
+        body_size: row.get(14)?,
+    })
+}

@@ -1,0 +1,158 @@
+//! Errors: what keeps a spool from being opened, and what keeps it from doing its work.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Why a spool could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// Another process has it: one relay per folder.
+    #[error("the spool folder {} is in use by {holder}", folder.display())]
+    Locked {
+        /// The folder.
+        folder: PathBuf,
+        /// Who holds it, as its lock file says.
+        holder: String,
+    },
+    /// The folder or the lock file could not be made, opened or synced.
+    #[error("cannot use the spool folder {}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// The reason.
+        source: std::io::Error,
+    },
+    /// A later version of this software wrote the file.
+    #[error(
+        "the spool in {} has format {found}, this version reads up to {known}: use the version that wrote it, or \
+         move the file away", folder.display()
+    )]
+    Newer {
+        /// The folder.
+        folder: PathBuf,
+        /// The version in the file.
+        found: i64,
+        /// The last version known here.
+        known: i64,
+    },
+    /// There is no spool in the folder.
+    #[error("there is no spool in {}", folder.display())]
+    Missing {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// The file could not be read or written.
+    #[error("cannot open the spool in {}", folder.display())]
+    File {
+        /// The folder.
+        folder: PathBuf,
+        /// The reason.
+        source: Fault,
+    },
+    /// No thread could be started.
+    #[error("cannot start the thread of the spool")]
+    Thread(#[source] std::io::Error),
+}
+
+/// Why a spool did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SpoolError {
+    /// It has been closed.
+    #[error("the spool is closed")]
+    Closed,
+    /// The disk, or the file on it, failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// The bytes of this one record are not those that were stored.
+    #[error("record {0} is damaged")]
+    DamagedRecord(crate::RecordId),
+}
+
+/// A failure of the file or of the disk below it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}: {text}")]
+pub struct Fault {
+    kind: FaultKind,
+    text: Arc<str>,
+}
+
+/// What sort of failure it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FaultKind {
+    /// No space left.
+    DiskFull,
+    /// The file or folder may not be written.
+    ReadOnly,
+    /// Reading, writing or syncing failed.
+    Io,
+    /// The file is not, or no longer, what this software wrote.
+    Damaged,
+    /// Anything else.
+    Other,
+}
+
+impl std::fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::DiskFull => "the disk is full",
+            Self::ReadOnly => "the spool cannot be written",
+            Self::Io => "the disk fails",
+            Self::Damaged => "the spool file is damaged",
+            Self::Other => "the spool fails",
+        })
+    }
+}
+
+impl Fault {
+    /// What sort of failure it is.
+    pub fn kind(&self) -> FaultKind {
+        self.kind
+    }
+}
+
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode as Code;
+        use rusqlite::types::FromSqlError;
+        let kind = match &error {
+            rusqlite::Error::SqliteFailure(cause, _) => match cause.code {
+                Code::DiskFull => FaultKind::DiskFull,
+                Code::ReadOnly | Code::PermissionDenied | Code::CannotOpen => FaultKind::ReadOnly,
+                Code::SystemIoFailure => FaultKind::Io,
+                Code::DatabaseCorrupt | Code::NotADatabase => FaultKind::Damaged,
+                _ => FaultKind::Other,
+            },
+            // The schema is ours and strict: a value of another type, or an SQL error, is damage.
+            rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::IntegralValueOutOfRange(..)
+            | rusqlite::Error::Utf8Error(..)
+            | rusqlite::Error::FromSqlConversionFailure(..) => FaultKind::Damaged,
+            _ => FaultKind::Other,
+        };
+        // `Utf8Error` and conversion errors name types and positions, never values.
+        let text = match &error {
+            rusqlite::Error::FromSqlConversionFailure(column, ty, cause)
+                if !cause.is::<FromSqlError>() =>
+            {
+                format!("column {column} is no {ty}")
+            }
+            error => error.to_string(),
+        };
+        Self { kind, text: text.into() }
+    }
+}
+
+impl From<std::io::Error> for Fault {
+    fn from(error: std::io::Error) -> Self {
+        use std::io::ErrorKind;
+        let kind = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FaultKind::DiskFull,
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => FaultKind::ReadOnly,
+            _ => FaultKind::Io,
+        };
+        Self { kind, text: error.to_string().into() }
+    }
+}

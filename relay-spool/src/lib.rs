@@ -1,0 +1,31 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Map
+//!
+//! - [`Spool`], [`Settings`], [`WhenFull`], [`Sync`]: the spool of a running process. [`blocking`] waits for a reply.
+//! - [`NewRecord`], [`Meta`], [`Stored`], [`Schedule`], [`RecordId`], [`RecordRef`], [`TargetId`]: what goes in and
+//!   what comes out.
+//! - [`Appended`], [`Loaded`], [`Dropped`], [`Wanted`]: questions and answers.
+//! - [`Status`], [`Totals`], [`Latency`]: what it holds and how it fares.
+//! - [`View`], [`Findings`]: the spool of a folder as a tool sees it, also while a relay runs on it.
+//! - [`OpenError`], [`SpoolError`], [`Fault`], [`FaultKind`]: what may go wrong.
+#![forbid(unsafe_code)]
+
+mod database;
+mod error;
+mod inbox;
+mod lock;
+mod record;
+mod rescue;
+mod spool;
+mod status;
+mod view;
+mod writer;
+
+pub use crate::error::{Fault, FaultKind, OpenError, SpoolError};
+pub use crate::record::{
+    Dropped, Meta, NewRecord, RecordId, RecordRef, Schedule, Stored, TargetId,
+};
+pub use crate::spool::{Appended, Loaded, Settings, Spool, Sync, Wanted, WhenFull, blocking};
+pub use crate::status::{Latency, Status, Totals};
+pub use crate::view::{Findings, View};

@@ -1,0 +1,199 @@
+//! Rescue: a new file with what can be read of a damaged one.
+//!
+//! The new file grows beside the damaged one, which is renamed only when all of it is on the disk: a crash at any
+//! time leaves either, and [`finish`] does what is left to do.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use crate::database::{DATABASE_FILE, Database, Unusable};
+use crate::record::to_millis;
+use crate::spool::Sync;
+use crate::status::Totals;
+use crate::{Fault, NewRecord, RecordId, Stored, TargetId};
+
+/// A folder beside the database, in which the new one is made.
+const RESCUE_FOLDER: &str = "rescue";
+
+/// What SQLite keeps beside a database.
+const COMPANIONS: [&str; 3] = ["", "-wal", "-shm"];
+
+/// Copies what can be read of the database in `folder` into a new one and puts the old one aside; where that is.
+///
+/// `known` are the targets as the process remembers them, `last` is the last number it gave: in case the file does
+/// not tell any more.
+pub(crate) fn rescue(
+    folder: &Path,
+    known: &[(TargetId, String)],
+    last: RecordId,
+    sync: Sync,
+) -> Result<PathBuf, Fault> {
+    let nursery = folder.join(RESCUE_FOLDER);
+    remove_if_there(&nursery)?;
+    std::fs::create_dir(&nursery)?;
+    let mut new = Database::open(&nursery, sync).map_err(fault)?;
+    let old = Database::open(folder, sync);
+    copy(old.ok(), &mut new, known, last)?;
+    new.checkpoint()?;
+    drop(new);
+
+    let aside = free_name(folder);
+    for companion in COMPANIONS {
+        let from = folder.join(format!("{DATABASE_FILE}{companion}"));
+        if from.exists() {
+            let mut to = aside.clone().into_os_string();
+            to.push(companion);
+            std::fs::rename(from, to)?;
+        }
+    }
+    sync_folder(folder);
+    finish(folder)?;
+    Ok(aside)
+}
+
+/// Moves a rescued database to where the old one was, if that is all that is left to do; throws away one that was
+/// not finished.
+pub(crate) fn finish(folder: &Path) -> std::io::Result<()> {
+    let nursery = folder.join(RESCUE_FOLDER);
+    if !nursery.exists() {
+        return Ok(());
+    }
+    if !folder.join(DATABASE_FILE).exists() && nursery.join(DATABASE_FILE).exists() {
+        std::fs::rename(nursery.join(DATABASE_FILE), folder.join(DATABASE_FILE))?;
+        sync_folder(folder);
+    }
+    remove_if_there(&nursery)
+}
+
+/// So many records in one transaction.
+const PIECE: usize = 256;
+
+fn copy(
+    old: Option<Database>,
+    new: &mut Database,
+    known: &[(TargetId, String)],
+    last: RecordId,
+) -> Result<(), Fault> {
+    let mut targets: Vec<(TargetId, String)> = known.to_vec();
+    let on_disk = old.as_ref().and_then(|old| old.targets().ok()).unwrap_or_default();
+    targets.extend(on_disk.into_iter().map(|(id, name, _)| (id, name)));
+    let mut survivors =
+        old.map(|old| Survivors { after: RecordId::default(), last: last_of(&old, last), old });
+    let mut last = last;
+    let mut new_ids: Vec<(TargetId, TargetId, Totals)> = Vec::new();
+    loop {
+        let piece = survivors.as_mut().map(|s| s.next(PIECE)).unwrap_or_default();
+        new.transaction(|new| {
+            for (name_of, name) in targets.drain(..) {
+                if !new_ids.iter().any(|(old_id, ..)| *old_id == name_of) {
+                    new_ids.push((name_of, new.target(&name)?, Totals::default()));
+                }
+            }
+            for (stored, body) in &piece {
+                let entry = match new_ids.iter().position(|(id, ..)| *id == stored.meta.target) {
+                    Some(index) => index,
+                    None => {
+                        // Its name is lost; what waits for it is not.
+                        let name = format!("unknown-{}", stored.meta.target.0);
+                        new_ids.push((stored.meta.target, new.target(&name)?, Totals::default()));
+                        new_ids.len() - 1
+                    }
+                };
+                let Some((_, target, totals)) = new_ids.get_mut(entry) else { continue };
+                let mut meta = stored.meta.clone();
+                meta.target = *target;
+                *totals += Totals {
+                    records: 1,
+                    items: meta.item_count.into(),
+                    bytes: meta.size_with(body.len()),
+                };
+                let record = NewRecord { meta, body: body.clone() };
+                new.insert(stored.id, &record, &stored.schedule)?;
+                last = last.max(stored.id);
+            }
+            for (_, target, totals) in &new_ids {
+                new.set_totals(*target, *totals, last)?;
+            }
+            Ok(())
+        })?;
+        if piece.is_empty() {
+            return Ok(());
+        }
+    }
+}
+
+/// Goes through a damaged file from the first number to the last.
+struct Survivors {
+    old: Database,
+    after: RecordId,
+    last: RecordId,
+}
+
+/// After so many numbers in a row that cannot be read, the steps grow.
+const PATIENCE: u32 = 10_000;
+
+impl Survivors {
+    /// The next records that can be read, bytes and all; none at the end.
+    fn next(&mut self, most: usize) -> Vec<(Stored, bytes::Bytes)> {
+        let mut piece = Vec::new();
+        let mut failures = 0_u32;
+        while piece.len() < most && self.after < self.last {
+            match self.old.list(self.after, 1) {
+                Ok(records) => {
+                    failures = 0;
+                    let Some(record) = records.into_iter().next() else {
+                        self.after = self.last;
+                        break;
+                    };
+                    self.after = record.id;
+                    if let Ok(Some(body)) = self.old.body(record.id) {
+                        piece.push((record, body));
+                    }
+                }
+                Err(_) => {
+                    failures = failures.saturating_add(1);
+                    let doublings = failures.saturating_sub(PATIENCE).min(40);
+                    self.after.0 = self.after.0.saturating_add(1_i64 << doublings);
+                }
+            }
+        }
+        piece
+    }
+}
+
+/// The last number there may be, as far as anybody knows.
+fn last_of(old: &Database, known: RecordId) -> RecordId {
+    match old.last_id() {
+        Ok(last) => last.max(known),
+        Err(_) if known > RecordId::default() => known,
+        // Ten thousand records a second for a year.
+        Err(_) => RecordId::new(300_000_000_000),
+    }
+}
+
+fn free_name(folder: &Path) -> PathBuf {
+    let now = to_millis(SystemTime::now());
+    (0..)
+        .map(|more| folder.join(format!("{DATABASE_FILE}.damaged-{}", now + more)))
+        .find(|path| !path.exists())
+        .expect("numbers do not end")
+}
+
+fn remove_if_there(folder: &Path) -> std::io::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// So that renames are on the disk; not every system can.
+fn sync_folder(folder: &Path) {
+    let _ = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+}
+
+fn fault(unusable: Unusable) -> Fault {
+    match unusable {
+        Unusable::Fault(fault) => fault,
+        Unusable::Newer(_) => std::io::Error::other("a new file is not new").into(),
+    }
+}

@@ -1,0 +1,105 @@
+//! Status: what a spool holds and how it fares, to be asked for at any time.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use crate::{Fault, TargetId};
+
+/// How much waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Records.
+    pub records: u64,
+    /// The items in them.
+    pub items: u64,
+    /// Their size: bodies, texts, and a flat rate for the rest.
+    pub bytes: u64,
+}
+
+impl std::ops::AddAssign for Totals {
+    fn add_assign(&mut self, other: Self) {
+        self.records += other.records;
+        self.items += other.items;
+        self.bytes += other.bytes;
+    }
+}
+
+impl std::ops::SubAssign for Totals {
+    /// A damaged file may have held more than was counted: nothing goes below zero.
+    fn sub_assign(&mut self, other: Self) {
+        self.records = self.records.saturating_sub(other.records);
+        self.items = self.items.saturating_sub(other.items);
+        self.bytes = self.bytes.saturating_sub(other.bytes);
+    }
+}
+
+/// What a spool holds and how it fares.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Status {
+    /// What waits for each target.
+    pub targets: Vec<(TargetId, Totals)>,
+    /// When the oldest record was received; up to a second behind.
+    pub oldest: Option<SystemTime>,
+    /// The last write or read that failed, until one succeeds.
+    pub fault: Option<Fault>,
+    /// How long commits took, sync included. Every record waits for one.
+    pub commits: Latency,
+    /// Items of records that a damaged file did not give back. An item that is removed after all, because its
+    /// owner still had it, is taken off again.
+    pub lost_items: u64,
+    /// Where damaged files were put aside, in this process.
+    pub set_aside: Vec<PathBuf>,
+}
+
+impl Status {
+    /// All targets together.
+    pub fn total(&self) -> Totals {
+        self.targets.iter().fold(Totals::default(), |mut sum, (_, totals)| {
+            sum += *totals;
+            sum
+        })
+    }
+}
+
+/// A distribution of times, in powers of two.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Latency {
+    /// How many there were.
+    pub count: u64,
+    /// Their sum.
+    pub sum: Duration,
+    /// The longest.
+    pub max: Duration,
+    /// How many took less than 2, 4, 8 … microseconds, each in the first that holds it; the last takes the rest.
+    pub buckets: [u64; Self::BUCKETS],
+}
+
+impl Latency {
+    /// The last bucket begins at about four seconds.
+    pub const BUCKETS: usize = 23;
+
+    pub(crate) fn add(&mut self, time: Duration) {
+        self.count += 1;
+        self.sum += time;
+        self.max = self.max.max(time);
+        let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let bucket = micros.max(1).ilog2() as usize;
+        if let Some(bucket) = self.buckets.get_mut(bucket.min(Self::BUCKETS - 1)) {
+            *bucket += 1;
+        }
+    }
+
+    /// A time that `share` (0 to 1) of all did not exceed, to the power of two above it.
+    pub fn quantile(&self, share: f64) -> Duration {
+        let wanted = (share * self.count as f64).ceil() as u64;
+        let mut seen = 0;
+        for (index, bucket) in self.buckets.iter().enumerate() {
+            seen += bucket;
+            if seen >= wanted && seen > 0 {
+                return Duration::from_micros(2 << index).min(self.max);
+            }
+        }
+        self.max
+    }
+}

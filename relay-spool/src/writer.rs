@@ -1,0 +1,499 @@
+//! The writer: the one thread that changes the file, turn by turn.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+
+use crate::database::{Database, FORMAT, Unusable};
+use crate::inbox::{Inbox, Turn, Window};
+use crate::spool::{Append, Appended, Loaded, Note, Settings, Wanted, WhenFull};
+use crate::status::{Status, Totals};
+use crate::{
+    Dropped, Fault, FaultKind, NewRecord, OpenError, RecordId, RecordRef, Schedule, SpoolError,
+    Stored, TargetId, rescue,
+};
+
+pub(crate) struct Writer {
+    folder: Option<PathBuf>,
+    settings: Settings,
+    /// `None` after a failure: it is opened again with the next turn.
+    database: Option<Database>,
+    books: Books,
+    /// What could not be written yet.
+    notes: Vec<Note>,
+    /// The appends of the last turn.
+    company: usize,
+    /// Records up to this number may have been lost with a damaged file.
+    damaged_until: RecordId,
+    tended: Option<Instant>,
+    status: Arc<Mutex<Status>>,
+}
+
+/// The running totals, as they are on the disk.
+#[derive(Debug, Clone, Default)]
+struct Books {
+    targets: Vec<Account>,
+    last_id: RecordId,
+}
+
+#[derive(Debug, Clone)]
+struct Account {
+    id: TargetId,
+    name: Arc<str>,
+    totals: Totals,
+    /// Named in this process, so that it has a share.
+    named: bool,
+    changed: bool,
+}
+
+/// Free pages are given back in pieces of this many, this often, and not all of them: the next record needs some.
+const PAGES_GIVEN_BACK: u32 = 512;
+const PAGES_KEPT: u64 = 2048;
+const TENDED_EVERY: Duration = Duration::from_millis(250);
+
+impl Writer {
+    pub(crate) fn open(
+        folder: Option<PathBuf>,
+        settings: Settings,
+        status: Arc<Mutex<Status>>,
+    ) -> Result<Self, OpenError> {
+        let mut writer = Self {
+            folder,
+            settings,
+            database: None,
+            books: Books::default(),
+            notes: Vec::new(),
+            company: 0,
+            damaged_until: RecordId::default(),
+            tended: None,
+            status,
+        };
+        let open_error = |folder: &Option<PathBuf>, unusable| {
+            let folder = folder.clone().unwrap_or_default();
+            match unusable {
+                Unusable::Newer(found) => OpenError::Newer { folder, found, known: FORMAT },
+                Unusable::Fault(source) => OpenError::File { folder, source },
+            }
+        };
+        let opened = match writer.reopen() {
+            Err(Unusable::Fault(fault)) if fault.kind() == FaultKind::Damaged => {
+                writer.rescue().map_err(Unusable::Fault)
+            }
+            opened => opened,
+        };
+        opened.map_err(|unusable| open_error(&writer.folder, unusable))?;
+        writer.tend(Instant::now());
+        Ok(writer)
+    }
+
+    /// Takes turns until the last one, and leaves everything in the database file.
+    pub(crate) fn work(&mut self, inbox: &Inbox) {
+        let window = Window(self.settings.commit_window);
+        loop {
+            let turn = inbox.next(window, self.company);
+            let last = turn.last;
+            self.turn(turn);
+            if last {
+                break;
+            }
+        }
+        if let (Some(database), Some(_)) = (&self.database, &self.folder) {
+            // What stays in the log is read from there at the next start.
+            let _ = database.checkpoint();
+        }
+        self.database = None;
+    }
+
+    fn turn(&mut self, turn: Turn) {
+        let Turn { appends, mut notes, asks, last: _ } = turn;
+        self.notes.append(&mut notes);
+        if !appends.is_empty() || !self.notes.is_empty() {
+            self.commit(appends);
+        }
+        for ask in asks {
+            ask(Some(self));
+        }
+        let now = Instant::now();
+        if self.tended.is_none_or(|at| now - at >= TENDED_EVERY) {
+            self.tend(now);
+        }
+    }
+
+    /// All appends and notes in one transaction.
+    fn commit(&mut self, appends: Vec<Append>) {
+        self.company = appends.len();
+        let notes = std::mem::take(&mut self.notes);
+        let (settings, damaged_until) = (self.settings.clone(), self.damaged_until);
+        let started = Instant::now();
+        let done = self.write(|database, books| {
+            let mut found = 0;
+            for note in &notes {
+                found += books.note(database, note, damaged_until)?;
+            }
+            let appended = appends
+                .iter()
+                .map(|append| books.append(database, &append.records, &settings))
+                .collect::<Result<Vec<_>, Fault>>()?;
+            Ok((found, appended))
+        });
+        match done {
+            Ok((found, appended)) => {
+                {
+                    let mut status = self.status();
+                    status.commits.add(started.elapsed());
+                    status.lost_items = status.lost_items.saturating_sub(found);
+                }
+                for (append, appended) in appends.into_iter().zip(appended) {
+                    (append.reply)(Ok(appended));
+                }
+            }
+            Err(fault) => {
+                self.notes = notes;
+                for append in appends {
+                    (append.reply)(Err(fault.clone().into()));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn target(&mut self, name: &str) -> Result<TargetId, SpoolError> {
+        let id = self.write(|database, books| {
+            let id = database.target(name)?;
+            match books.targets.iter_mut().find(|account| account.id == id) {
+                Some(account) => account.named = true,
+                None => books.targets.push(Account::new(id, name, Totals::default(), true)),
+            }
+            Ok(id)
+        })?;
+        Ok(id)
+    }
+
+    pub(crate) fn targets(&self) -> Vec<(TargetId, String)> {
+        let accounts = self.books.targets.iter();
+        accounts.map(|account| (account.id, account.name.to_string())).collect()
+    }
+
+    pub(crate) fn load(
+        &mut self,
+        target: TargetId,
+        after: RecordId,
+        limit: usize,
+        now: SystemTime,
+    ) -> Result<Loaded, SpoolError> {
+        let next_due = self.read(|database| database.next_due(target))?;
+        let ripe = match next_due {
+            Some(due) if due <= now => {
+                self.write(|database, _| database.ripen(target, now, limit))?
+            }
+            _ => Vec::new(),
+        };
+        Ok(self.read(|database| {
+            // Those that were ripe are ready from now on, and the caller has them.
+            let mut ready = database.ready(target, after, limit)?;
+            let complete = ready.len() < limit;
+            ready.retain(|record| ripe.iter().all(|other| other.id != record.id));
+            let next_due = database.next_due(target)?;
+            Ok(Loaded { ripe: ripe.clone(), ready, complete, next_due })
+        })?)
+    }
+
+    pub(crate) fn body(&mut self, record: RecordId) -> Result<Option<Bytes>, SpoolError> {
+        self.read(|database| match database.body(record) {
+            Err(SpoolError::Fault(fault)) => Err(fault),
+            body => Ok(body),
+        })?
+    }
+
+    pub(crate) fn list(
+        &mut self,
+        after: RecordId,
+        limit: usize,
+        max_bytes: u64,
+    ) -> Result<Vec<(Stored, Bytes)>, SpoolError> {
+        let records = self.read(|database| database.list(after, limit))?;
+        let mut listed = Vec::new();
+        let mut bytes = 0;
+        for record in records {
+            if bytes >= max_bytes {
+                break;
+            }
+            bytes += record.body_size;
+            match self.body(record.id) {
+                Ok(Some(body)) => listed.push((record, body)),
+                // Gone with a damaged file just now, or damaged itself.
+                Ok(None) | Err(SpoolError::DamagedRecord(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(listed)
+    }
+
+    pub(crate) fn find(&mut self, wanted: &Wanted) -> Result<Option<(Stored, Bytes)>, SpoolError> {
+        let found = self.read(|database| match wanted {
+            Wanted::Id(id) => database.find(*id),
+            Wanted::Event(event_id) => database.find_event(event_id),
+        })?;
+        let Some(record) = found else { return Ok(None) };
+        Ok(self.body(record.id)?.map(|body| (record, body)))
+    }
+
+    pub(crate) fn expire(
+        &mut self,
+        before: SystemTime,
+        limit: usize,
+    ) -> Result<Vec<Dropped>, SpoolError> {
+        let is_too_old = |database: &Database| {
+            let oldest = database.oldest()?;
+            Ok(oldest.and_then(|(record, received)| (received < before).then_some(record)))
+        };
+        if self.read(is_too_old)?.is_none() {
+            return Ok(Vec::new());
+        }
+        Ok(self.write(|database, books| books.drop_while(database, limit, is_too_old))?)
+    }
+
+    pub(crate) fn clear(
+        &mut self,
+        target: TargetId,
+        limit: usize,
+    ) -> Result<Vec<Dropped>, SpoolError> {
+        Ok(self.write(|database, books| {
+            books.drop_while(database, limit, |database| database.first_of(target))
+        })?)
+    }
+
+    /// Runs `work` in one transaction, once more where the file turns out to be damaged and could be replaced.
+    fn write<T>(
+        &mut self,
+        work: impl Fn(&Database, &mut Books) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.with_rescue(|writer| {
+            let mut books = writer.books.clone();
+            let done = writer.database()?.transaction(|database| {
+                let done = work(database, &mut books)?;
+                books.save(database)?;
+                Ok(done)
+            })?;
+            writer.books = books;
+            Ok(done)
+        })
+    }
+
+    fn read<T>(&mut self, work: impl Fn(&Database) -> Result<T, Fault>) -> Result<T, Fault> {
+        self.with_rescue(|writer| work(writer.database()?))
+    }
+
+    fn with_rescue<T>(&mut self, work: impl Fn(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
+        let mut done = work(self);
+        if done.as_ref().is_err_and(|fault| fault.kind() == FaultKind::Damaged)
+            && self.folder.is_some()
+        {
+            done = self.rescue().and_then(|()| work(self));
+        }
+        match &done {
+            Ok(_) => {}
+            // The transaction was rolled back and the file is as it was; it may have room again at any time.
+            Err(fault) if fault.kind() == FaultKind::DiskFull => {}
+            // Whatever SQLite remembers of the file may be wrong now.
+            Err(_) if self.folder.is_some() => self.database = None,
+            Err(_) => {}
+        }
+        let mut status = self.status();
+        status.targets = self.books.targets.iter().map(|a| (a.id, a.totals)).collect();
+        status.fault = done.as_ref().err().cloned();
+        drop(status);
+        done
+    }
+
+    fn database(&mut self) -> Result<&mut Database, Fault> {
+        if self.database.is_none() {
+            self.reopen().map_err(|unusable| match unusable {
+                Unusable::Fault(fault) => fault,
+                Unusable::Newer(_) => {
+                    std::io::Error::other("another version has taken the file over").into()
+                }
+            })?;
+        }
+        Ok(self.database.as_mut().expect("opened above"))
+    }
+
+    fn reopen(&mut self) -> Result<(), Unusable> {
+        let database = match &self.folder {
+            Some(folder) => {
+                rescue::finish(folder).map_err(|error| Unusable::Fault(error.into()))?;
+                Database::open(folder, self.settings.sync)?
+            }
+            None => Database::in_memory()?,
+        };
+        self.enter(database).map_err(Unusable::Fault)
+    }
+
+    /// Reads the books of a database that was just opened.
+    fn enter(&mut self, database: Database) -> Result<(), Fault> {
+        let named = |id| self.books.targets.iter().any(|account| account.id == id && account.named);
+        let targets = database.targets()?.into_iter();
+        let targets =
+            targets.map(|(id, name, totals)| Account::new(id, &name, totals, named(id))).collect();
+        self.books = Books { targets, last_id: database.last_id()?.max(self.books.last_id) };
+        self.database = Some(database);
+        Ok(())
+    }
+
+    /// Puts the damaged file aside and goes on with a new one, in which is what could be read.
+    fn rescue(&mut self) -> Result<(), Fault> {
+        self.database = None;
+        let Some(folder) = self.folder.clone() else { return Ok(()) };
+        let before = self.books.clone();
+        let known: Vec<(TargetId, String)> = self.targets();
+        let set_aside = rescue::rescue(&folder, &known, before.last_id, self.settings.sync)?;
+        let database =
+            Database::open(&folder, self.settings.sync).map_err(|unusable| match unusable {
+                Unusable::Fault(fault) => fault,
+                Unusable::Newer(_) => std::io::Error::other("a new file is not new").into(),
+            })?;
+        self.enter(database)?;
+        self.damaged_until = self.books.last_id;
+        let lost = before.items().saturating_sub(self.books.items());
+        let mut status = self.status();
+        status.lost_items += lost;
+        status.set_aside.push(set_aside);
+        Ok(())
+    }
+
+    /// What needs to be done now and then: free pages go back, the age of the oldest is looked up.
+    fn tend(&mut self, now: Instant) {
+        self.tended = Some(now);
+        let oldest = self.read(Database::oldest);
+        let has_folder = self.folder.is_some();
+        let free = self.read(|database| {
+            let free = database.free_pages()?;
+            if has_folder && free > PAGES_KEPT {
+                database.give_back(PAGES_GIVEN_BACK)?;
+            }
+            Ok(())
+        });
+        if let (Ok(oldest), Ok(())) = (oldest, free) {
+            self.status().oldest = oldest.map(|(_, received)| received);
+        }
+    }
+
+    fn status(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Account {
+    fn new(id: TargetId, name: &str, totals: Totals, named: bool) -> Self {
+        Self { id, name: name.into(), totals, named, changed: false }
+    }
+}
+
+impl Books {
+    fn items(&self) -> u64 {
+        self.targets.iter().map(|account| account.totals.items).sum()
+    }
+
+    fn account(&mut self, id: TargetId) -> Option<&mut Account> {
+        self.targets.iter_mut().find(|account| account.id == id)
+    }
+
+    /// Bytes that each target may hold: those that are in use, or hold something, share what there is.
+    fn share(&self, settings: &Settings) -> u64 {
+        let sharing =
+            self.targets.iter().filter(|account| account.named || account.totals.records > 0);
+        settings.max_bytes / (sharing.count().max(1) as u64)
+    }
+
+    fn append(
+        &mut self,
+        database: &Database,
+        records: &[NewRecord],
+        settings: &Settings,
+    ) -> Result<Appended, Fault> {
+        let share = self.share(settings);
+        let mut appended = Appended::default();
+        for record in records {
+            let size = record.meta.size_with(record.body.len());
+            let target = record.meta.target;
+            let room_in = |books: &mut Self| {
+                books.account(target).is_some_and(|account| account.totals.bytes + size <= share)
+            };
+            if size <= share && settings.when_full == WhenFull::DropOldest {
+                while !room_in(self) {
+                    let Some(oldest) = database.first_of(target)? else { break };
+                    self.remove(database, oldest.id)?;
+                    appended.dropped.push(oldest);
+                }
+            }
+            if !room_in(self) {
+                appended.stored.push(None);
+                continue;
+            }
+            self.last_id.0 += 1;
+            database.insert(self.last_id, record, &Schedule::default())?;
+            let added = Totals { records: 1, items: record.meta.item_count.into(), bytes: size };
+            if let Some(account) = self.account(target) {
+                account.totals += added;
+                account.changed = true;
+            }
+            appended.stored.push(Some(self.last_id));
+        }
+        Ok(appended)
+    }
+
+    /// Gives back how many items turned out not to have been lost with a damaged file.
+    fn note(
+        &mut self,
+        database: &Database,
+        note: &Note,
+        damaged_until: RecordId,
+    ) -> Result<u64, Fault> {
+        match note {
+            Note::Remove(RecordRef { id, item_count }) => {
+                let was_there = self.remove(database, *id)?;
+                Ok(if was_there || *id > damaged_until { 0 } else { u64::from(*item_count) })
+            }
+            Note::Reschedule(id, schedule) => {
+                database.reschedule(*id, schedule)?;
+                Ok(0)
+            }
+        }
+    }
+
+    fn remove(&mut self, database: &Database, id: RecordId) -> Result<bool, Fault> {
+        let Some((target, totals)) = database.remove(id)? else { return Ok(false) };
+        if let Some(account) = self.account(target) {
+            account.totals -= totals;
+            account.changed = true;
+        }
+        Ok(true)
+    }
+
+    fn drop_while(
+        &mut self,
+        database: &Database,
+        limit: usize,
+        next: impl Fn(&Database) -> Result<Option<Dropped>, Fault>,
+    ) -> Result<Vec<Dropped>, Fault> {
+        let mut dropped = Vec::new();
+        while dropped.len() < limit
+            && let Some(record) = next(database)?
+        {
+            self.remove(database, record.id)?;
+            dropped.push(record);
+        }
+        Ok(dropped)
+    }
+
+    /// Writes down what has changed.
+    fn save(&mut self, database: &Database) -> Result<(), Fault> {
+        let last_id = self.last_id;
+        for account in self.targets.iter_mut().filter(|account| account.changed) {
+            database.set_totals(account.id, account.totals, last_id)?;
+            account.changed = false;
+        }
+        Ok(())
+    }
+}

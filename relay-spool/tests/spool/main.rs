@@ -1,0 +1,7 @@
+//! What a spool promises, seen from outside.
+
+mod bounds;
+mod damage;
+mod order;
+mod support;
+mod survive;
