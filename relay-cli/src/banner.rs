@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use relay_server::Config;
-use relay_server::config::Mode;
+use relay_server::config::{Durability, Mode};
 
 use crate::byte_size::ByteSize;
 
@@ -40,6 +40,25 @@ impl Banner<'_> {
     }
 }
 
+impl Banner<'_> {
+    /// Where what is accepted waits.
+    fn storage(&self, on_disk: usize) -> String {
+        let Config { spool, limits, mode, .. } = self.config;
+        match (spool.durability, mode) {
+            (Durability::Memory, Mode::Proxy) => {
+                format!(
+                    "in MEMORY, {} at most and lost with the process",
+                    ByteSize(limits.max_memory)
+                )
+            }
+            (Durability::Memory, _) => {
+                format!("in MEMORY, {} at most and lost with the process", ByteSize(on_disk))
+            }
+            _ => format!("in {}, {} at most", spool.path.display(), ByteSize(on_disk)),
+        }
+    }
+}
+
 impl fmt::Display for Banner<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { address, config, mode_reason } = self;
@@ -49,7 +68,6 @@ impl fmt::Display for Banner<'_> {
         match config.mode {
             Mode::Proxy => {
                 let upstream = &config.upstream;
-                let memory = ByteSize(config.limits.max_memory);
                 writeln!(
                     f,
                     "  DSN     http://<public key>@{reachable}/<project id>, with your project's key and id"
@@ -58,13 +76,25 @@ impl fmt::Display for Banner<'_> {
                     f,
                     "  mode    {mode}, because {mode_reason}: everything is sent on to {upstream}"
                 )?;
-                writeln!(f, "  stored  in memory, {memory} at most, until it is sent")
+                let targets: usize = config.fan_out.iter().map(|route| route.to().len()).sum();
+                if targets > 0 {
+                    let senders = config.fan_out.len();
+                    writeln!(f, "  fan-out {senders} senders to {targets} targets of their own")?;
+                }
+                writeln!(
+                    f,
+                    "  stored  {}, until it is sent",
+                    self.storage(config.spool.max_disk_size)
+                )
             }
             _ => {
-                let size = ByteSize(config.capture.max_size);
                 writeln!(f, "  DSN     http://{CAPTURE_KEY}@{reachable}/1, or any other")?;
                 writeln!(f, "  mode    {mode}, because {mode_reason}: nothing is sent anywhere")?;
-                writeln!(f, "  stored  in memory, the last {size}")?;
+                writeln!(
+                    f,
+                    "  stored  {}, the oldest going first",
+                    self.storage(config.capture.max_size)
+                )?;
                 writeln!(f, "  read    http://{reachable}/api/relay/events/")
             }
         }
@@ -76,7 +106,10 @@ mod tests {
     use super::*;
 
     fn banner(address: &str, mode: Mode) -> String {
-        let config = Config { mode, ..Config::default() };
+        banner_of(address, Config { mode, ..Config::default() })
+    }
+
+    fn banner_of(address: &str, config: Config) -> String {
         let address = address.parse().expect("an address");
         Banner { address, config: &config, mode_reason: "a test says so" }.to_string()
     }
@@ -103,6 +136,16 @@ mod tests {
         assert!(banner.contains(
             "proxy, because a test says so: everything is sent on to https://sentry.io/"
         ));
-        assert!(banner.contains("in memory, 64MiB at most"));
+        assert!(banner.contains("stored  in .relay/spool, 2048MiB at most, until it is sent"));
+    }
+
+    #[test]
+    fn a_relay_that_keeps_nothing_on_disk_says_so() {
+        for mode in [Mode::Proxy, Mode::Capture] {
+            let mut config = Config { mode, ..Config::default() };
+            config.spool.durability = Durability::Memory;
+            let banner = banner_of("127.0.0.1:1", config);
+            assert!(banner.contains("in MEMORY, 64MiB at most and lost with the process"));
+        }
     }
 }

@@ -25,7 +25,9 @@ fn show(global: &GlobalArgs, format: ShowFormat) -> Result<(), Failure> {
     warn(&loaded.warnings);
     let mut settings = loaded.settings;
     let text = match format {
-        ShowFormat::Yaml => keys::to_yaml(&mut settings, |_| true),
+        ShowFormat::Yaml => {
+            keys::to_yaml(&mut settings, |_| true) + &keys::fan_out_to_yaml(&settings)
+        }
         ShowFormat::Debug => format!("{settings:#?}\n"),
     };
     Ok(io::stdout().write_all(text.as_bytes())?)

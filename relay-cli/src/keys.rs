@@ -9,8 +9,8 @@ use std::time::Duration;
 use relay_compression::ContentEncoding;
 
 use self::Field::{
-    AtLeastOne, Bytes, Count, Encoding, Flag, Header, Limit, MaySeconds, Name, OffSeconds, Path,
-    Seconds,
+    AtLeastOne, Bytes, Count, Encoding, Flag, Folder, Header, Limit, MaySeconds, Name, OffSeconds,
+    Path, Seconds,
 };
 use crate::byte_size::ByteSize;
 use crate::settings::Settings;
@@ -22,16 +22,22 @@ pub(crate) struct Key {
     pub(crate) path: &'static str,
     /// The environment variable that says the same.
     pub(crate) variable: Option<&'static str>,
+    /// The name of the key of Sentry Relay that asks for the same.
+    reference: Option<&'static str>,
     field: fn(&mut Settings) -> Field<'_>,
 }
 
 const fn key(path: &'static str, field: fn(&mut Settings) -> Field<'_>) -> Key {
-    Key { path, variable: None, field }
+    Key { path, variable: None, reference: None, field }
 }
 
 impl Key {
     const fn or(self, variable: &'static str) -> Self {
         Self { variable: Some(variable), ..self }
+    }
+
+    const fn once(self, reference: &'static str) -> Self {
+        Self { reference: Some(reference), ..self }
     }
 }
 
@@ -101,6 +107,13 @@ pub(crate) static KEYS: &[Key] = &[
     key("limits.max_api_chunk_upload_size", |s| {
         Bytes(&mut s.server.limits.max_api_chunk_upload_size)
     }),
+    key("spool.durability", |s| Name(&mut s.server.spool.durability)).or("RELAY_SPOOL_DURABILITY"),
+    key("spool.path", |s| Folder(&mut s.server.spool.path)).or("RELAY_SPOOL_PATH"),
+    key("spool.max_disk_size", |s| Bytes(&mut s.server.spool.max_disk_size))
+        .once("spool.envelopes.max_disk_size"),
+    key("spool.max_age", |s| Seconds(&mut s.server.spool.max_age))
+        .once("spool.envelopes.max_envelope_delay_secs"),
+    key("spool.when_full", |s| Name(&mut s.server.spool.when_full)),
     key("capture.max_size", |s| Bytes(&mut s.server.capture.max_size)),
     key("logging.level", |s| Name(&mut s.logging.level)).or("RELAY_LOG_LEVEL"),
     key("logging.format", |s| Name(&mut s.logging.format)).or("RELAY_LOG_FORMAT"),
@@ -111,7 +124,7 @@ pub(crate) static KEYS: &[Key] = &[
 impl Key {
     /// The key called `path`, if it has an effect.
     pub(crate) fn find(path: &str) -> Option<&'static Self> {
-        KEYS.iter().find(|key| key.path == path)
+        KEYS.iter().find(|key| key.path == path || key.reference == Some(path))
     }
 
     /// `(section, name)`
@@ -153,6 +166,20 @@ pub(crate) fn to_yaml(settings: &mut Settings, select: impl Fn(&Key) -> bool) ->
     yaml
 }
 
+/// The section `fan_out` in force, as `config.yml` has it; secrets are left out.
+pub(crate) fn fan_out_to_yaml(settings: &Settings) -> String {
+    let mut yaml = String::new();
+    for (index, (from, route)) in settings.fan_out.iter().zip(&settings.server.fan_out).enumerate()
+    {
+        yaml.push_str(if index == 0 { "fan_out:\n" } else { "" });
+        yaml.push_str(&format!("  {}:\n", yaml_text(&from.to_forwarded().to_string())));
+        for to in route.to() {
+            yaml.push_str(&format!("    - {}\n", yaml_text(&to.to_forwarded().to_string())));
+        }
+    }
+    yaml
+}
+
 /// Why a value does not fit its key. A complete message, without the value's text.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct InvalidValue(pub(crate) String);
@@ -181,6 +208,7 @@ enum Field<'a> {
     Encoding(&'a mut ContentEncoding),
     Header(&'a mut Option<String>),
     Path(&'a mut Option<PathBuf>),
+    Folder(&'a mut PathBuf),
 }
 
 impl Field<'_> {
@@ -215,6 +243,10 @@ impl Field<'_> {
                 *header = Some(text.to_owned());
             }
             Path(path) => *path = Some(text(value)?.into()),
+            Folder(path) => match text(value)? {
+                "" => return Err(InvalidValue("expected a folder, found nothing".to_owned())),
+                text => *path = text.into(),
+            },
         }
         Ok(())
     }
@@ -235,6 +267,7 @@ impl Field<'_> {
             Path(path) => {
                 path.as_ref().map_or_else(null, |path| yaml_text(&path.to_string_lossy()))
             }
+            Folder(path) => yaml_text(&path.to_string_lossy()),
         }
     }
 }

@@ -20,9 +20,13 @@ pub(crate) const DEFAULT_FOLDER: &str = ".relay";
 /// Its name in the days of Semaphore.
 const LEGACY_FOLDER: &str = ".semaphore";
 
+/// Where the spool is in the config folder, unless it is said to be elsewhere.
+const SPOOL_FOLDER: &str = "spool";
+
 const MODE: &str = "relay.mode";
 const UPSTREAM: &str = "relay.upstream";
 const SHUTDOWN_TIMEOUT: &str = "limits.shutdown_timeout";
+const SPOOL_PATH: &str = "spool.path";
 const PROCESSING: &str = "processing.enabled";
 
 /// Variables of the reference that have no effect here.
@@ -109,6 +113,10 @@ pub(crate) fn load(overrides: &Overrides) -> Result<Loaded, Failure> {
         warnings.push(format!("these have no effect: {}", layers.ignored.join(", ")));
     }
 
+    if !layers.sources.contains_key(SPOOL_PATH) {
+        let folder = folder.as_deref().unwrap_or(Path::new(DEFAULT_FOLDER));
+        layers.settings.server.spool.path = folder.join(SPOOL_FOLDER);
+    }
     let (mode, mode_reason) = layers.mode(folder.as_deref());
     layers.settings.set_mode(mode);
     Ok(Loaded { settings: layers.settings, folder, mode_reason, warnings })

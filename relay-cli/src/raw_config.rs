@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use relay_dsn::Dsn;
+use relay_server::config::FanOut;
 use saphyr::{AnnotatedMapping, LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 use saphyr_parser::{Event, Parser};
 
@@ -13,6 +15,9 @@ use crate::value::{Value, read_text};
 
 /// The file's name in the config folder.
 pub(crate) const FILE_NAME: &str = "config.yml";
+
+/// The section that has no keys of its own: senders and their targets.
+const FAN_OUT: &str = "fan_out";
 
 /// Lists and maps inside each other. The deepest key of the reference is at 8.
 const MAX_DEPTH: usize = 64;
@@ -168,6 +173,9 @@ impl Reader<'_> {
         if let Some(known) = Key::find(path) {
             return self.setting(known, value);
         }
+        if path == FAN_OUT && !is_empty(value) {
+            return self.fan_out(value);
+        }
         match &value.data {
             YamlData::Mapping(entries) if !entries.is_empty() => self.mapping(path, entries),
             // Nothing is asked for.
@@ -199,6 +207,51 @@ impl Reader<'_> {
             Ok(()) => {}
             Err(error) => self.problem(node, key.path, error.0),
         }
+    }
+
+    /// Senders and their targets: DSN → DSN, or a list of them.
+    fn fan_out(&mut self, node: &MarkedYaml<'_>) {
+        let YamlData::Mapping(routes) = &node.data else {
+            return self.problem(node, FAN_OUT, "expected DSNs, each with a list of DSNs");
+        };
+        for (from, to) in routes {
+            let targets = match &to.data {
+                YamlData::Sequence(targets) => targets.iter().collect(),
+                _ => vec![to],
+            };
+            let from_dsn = self.dsn(from);
+            let targets: Vec<Option<Dsn>> =
+                targets.into_iter().map(|target| self.dsn(target)).collect();
+            // What is no DSN has been told of.
+            let (Some(from_dsn), Some(targets)) = (from_dsn, targets.into_iter().collect()) else {
+                continue;
+            };
+            match FanOut::new(&from_dsn, targets) {
+                Ok(route) => {
+                    let known = &mut self.settings.server.fan_out;
+                    if known.iter().any(|other| other.from() == route.from()) {
+                        self.problem(from, FAN_OUT, "the sender is named twice");
+                        continue;
+                    }
+                    known.push(route);
+                    self.settings.fan_out.push(from_dsn);
+                }
+                Err(error) => self.problem(from, FAN_OUT, error),
+            }
+        }
+    }
+
+    fn dsn(&mut self, node: &MarkedYaml<'_>) -> Option<Dsn> {
+        let value = match &node.data {
+            YamlData::Value(scalar) => Value::from_file(scalar, self.folder),
+            _ => Ok(Value::Nested),
+        };
+        let dsn = match value {
+            Ok(Value::Text(text)) => text.parse::<Dsn>().map_err(|error| error.to_string()),
+            Ok(other) => Err(format!("expected a DSN, found {other}")),
+            Err(error) => Err(error.to_string()),
+        };
+        dsn.map_err(|message| self.problem(node, FAN_OUT, message)).ok()
     }
 
     /// A missing variable or file is an error wherever it is named: an operator who names one

@@ -1,5 +1,8 @@
 //! `relay run`
 
+use relay_server::StartError;
+use relay_spool::OpenError;
+
 use crate::banner::Banner;
 use crate::failure::Failure;
 use crate::load::{Overrides, load};
@@ -21,7 +24,7 @@ pub(crate) fn run(overrides: &Overrides) -> Result<(), Failure> {
     let config = loaded.server_config()?;
     // First, so that a signal during the start is not lost.
     let signals = Signals::listen()?;
-    let relay = relay_server::start(config.clone())?;
+    let relay = relay_server::start(config.clone()).map_err(explained)?;
     signals.stop(relay.stopper())?;
     Banner { address: relay.local_addr(), config: &config, mode_reason: &loaded.mode_reason }
         .print();
@@ -31,7 +34,20 @@ pub(crate) fn run(overrides: &Overrides) -> Result<(), Failure> {
         received = stats.received,
         delivered = stats.delivered,
         discarded = stats.discarded_total(),
+        waiting = stats.waiting,
         "relay shutdown complete"
     );
     Ok(())
+}
+
+/// A failure to start, with what could be done about it.
+fn explained(error: StartError) -> Failure {
+    let is_about_the_folder = matches!(&error, StartError::Spool(OpenError::Folder { .. }));
+    let failure = Failure::from(error);
+    if is_about_the_folder {
+        return failure.caused_by(
+            "set spool.path to a folder that can be written, or spool.durability to memory to do without",
+        );
+    }
+    failure
 }

@@ -14,6 +14,8 @@ pub(crate) struct Settings {
     pub(crate) mode: Mode,
     /// Its `mode` follows the one above, see [`set_mode`](Self::set_mode).
     pub(crate) server: Config,
+    /// The senders of `server.fan_out`, as they were written.
+    pub(crate) fan_out: Vec<relay_dsn::Dsn>,
     pub(crate) logging: Logging,
     pub(crate) processing: bool,
 }
@@ -24,6 +26,7 @@ impl Default for Settings {
         Self {
             mode: Mode::Served(relay_server::config::Mode::Capture),
             server,
+            fan_out: Vec::new(),
             logging: Logging::default(),
             processing: false,
         }

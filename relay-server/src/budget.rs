@@ -29,6 +29,17 @@ impl Budget {
         self.used.load(Ordering::Relaxed) < self.total / 20 * 19
     }
 
+    /// Whether what waits should leave room for what arrives.
+    pub(crate) fn is_half_taken(&self) -> bool {
+        self.used.load(Ordering::Relaxed) > self.total / 2
+    }
+
+    /// Holds `bytes` whether or not there is room, for what must be known of something that waits already.
+    pub(crate) fn take(self: &Arc<Self>, bytes: usize) -> Reservation {
+        self.used.fetch_add(bytes, Ordering::Relaxed);
+        Reservation { budget: Arc::clone(self), bytes }
+    }
+
     /// Holds `bytes` until the reservation is dropped.
     pub(crate) fn reserve(self: &Arc<Self>, bytes: usize) -> Result<Reservation, OverBudget> {
         let mut reservation = Reservation { budget: Arc::clone(self), bytes: 0 };
@@ -59,6 +70,19 @@ impl Reservation {
     /// Makes sure that at least `bytes` are held.
     pub(crate) fn grow_to(&mut self, bytes: usize) -> Result<(), OverBudget> {
         self.grow(bytes.saturating_sub(self.bytes))
+    }
+
+    /// Takes `by` bytes more, whether or not there is room.
+    pub(crate) fn insist(&mut self, by: usize) {
+        self.budget.used.fetch_add(by, Ordering::Relaxed);
+        self.bytes += by;
+    }
+
+    /// Hands over `bytes`, or all there are, to a reservation of their own.
+    pub(crate) fn split_off(&mut self, bytes: usize) -> Self {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        Self { budget: Arc::clone(&self.budget), bytes }
     }
 
     /// Gives back what is held above `bytes`.

@@ -1,122 +1,173 @@
-//! Capture: a relay whose queue nobody drains. The last envelopes are kept and given back over HTTP, so that
+//! Capture: a relay whose spool nobody drains. The last envelopes are kept and given back over HTTP, so that
 //! a developer, or an application's test suite, sees what its SDK sent.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
 use http::{HeaderMap, Method, StatusCode, header};
-use relay_dsn::ProjectKey;
+use relay_dsn::{Dsn, ProjectKey};
 use relay_envelope::{Envelope, Item, ItemType};
 use relay_protocol::EventId;
+use relay_spool::{
+    Appended, Meta, NewRecord, RecordId, Spool, SpoolError, Stored, TargetId, Wanted,
+};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
-use crate::ledger::Loss;
+use crate::body::BodyError;
+use crate::ledger::{Entry, Loss};
+use crate::record::Items;
+use crate::rejection::{QueueError, Rejection};
 use crate::relay::Relay;
 use crate::reply::{Reply, empty, json, method_not_allowed, reply};
+use crate::target::Origin;
+
+/// The name of the target in the spool that captured envelopes have.
+pub(crate) const TARGET: &str = "capture";
 
 /// One envelope as it would have been sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Captured {
-    pub(crate) received: DateTime<Utc>,
-    pub(crate) project: u64,
-    pub(crate) key: ProjectKey,
-    pub(crate) event_id: Option<EventId>,
-    pub(crate) items: u64,
-    pub(crate) envelope: Bytes,
+    /// Its place in the order of arrival.
+    number: u64,
+    received: DateTime<Utc>,
+    project: u64,
+    key: String,
+    event_id: Option<EventId>,
+    envelope: Bytes,
 }
 
-/// What an entry costs beside its bytes.
-const OVERHEAD: usize = 256;
-
 impl Captured {
-    fn size(&self) -> usize {
-        self.envelope.len() + OVERHEAD
+    fn new(stored: Stored, envelope: Bytes) -> Self {
+        let Stored { id, meta, .. } = stored;
+        Self {
+            number: id.get(),
+            received: meta.received.into(),
+            project: meta.project,
+            key: meta.key,
+            event_id: meta.event_id.and_then(|id| id.parse().ok()),
+            envelope,
+        }
     }
 }
 
 /// The captured envelopes, oldest first, within a number of bytes.
 #[derive(Debug)]
 pub(crate) struct CaptureStore {
-    max_size: usize,
-    shelf: Mutex<Shelf>,
-    arrived: Notify,
+    spool: Spool,
+    target: TargetId,
+    /// Where the DSN of what is captured points to: it goes nowhere, so that it is the one that the SDK has.
+    origin: Origin,
+    arrived: Arc<Notify>,
 }
 
-#[derive(Debug, Default)]
-struct Shelf {
-    entries: VecDeque<(u64, Captured)>,
-    size: usize,
-    last_number: u64,
-}
-
-/// The envelope alone is larger than the whole store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LargerThanStore;
+/// Entries read at once, and their bytes.
+const PIECE: usize = 64;
+const PIECE_BYTES: u64 = 4 * 1024 * 1024;
 
 impl CaptureStore {
-    pub(crate) fn new(max_size: usize) -> Self {
-        Self { max_size, shelf: Mutex::default(), arrived: Notify::new() }
+    pub(crate) fn new(spool: Spool, target: TargetId, origin: Origin) -> Self {
+        Self { spool, target, origin, arrived: Arc::default() }
     }
 
-    /// Keeps `captured` and gives back how many items of older envelopes had to go for it.
-    pub(crate) fn push(&self, captured: Captured) -> Result<u64, LargerThanStore> {
-        if captured.size() > self.max_size {
-            return Err(LargerThanStore);
-        }
-        let mut evicted = 0;
-        let mut shelf = self.shelf();
-        shelf.size += captured.size();
-        shelf.last_number += 1;
-        let number = shelf.last_number;
-        shelf.entries.push_back((number, captured));
-        while shelf.size > self.max_size {
-            let Some((_, oldest)) = shelf.entries.pop_front() else { break };
-            shelf.size -= oldest.size();
-            evicted += oldest.items;
-        }
-        drop(shelf);
-        self.arrived.notify_waiters();
-        Ok(evicted)
+    /// The DSN that a captured envelope names.
+    pub(crate) fn dsn(&self, (key, project): (ProjectKey, u64)) -> Dsn {
+        self.origin.dsn(key, project)
     }
 
-    /// Empties the store and gives back how many items were in it.
-    fn clear(&self) -> u64 {
-        let mut shelf = self.shelf();
-        shelf.size = 0;
-        shelf.entries.drain(..).map(|(_, captured)| captured.items).sum()
+    /// Keeps an envelope, and lets older ones go for it if need be.
+    pub(crate) async fn keep(
+        &self,
+        relay: &Arc<Relay>,
+        envelope: Envelope,
+        (key, project): (ProjectKey, u64),
+        received: SystemTime,
+        entry: Entry<'_>,
+    ) -> Result<(), Rejection> {
+        let items = envelope.items().len() as u64;
+        let meta = Meta {
+            target: self.target,
+            project,
+            key: key.as_str().to_owned(),
+            received,
+            event_id: envelope.header().event_id.map(|id| EventId::from(id).to_string()),
+            item_count: u32::try_from(items).unwrap_or(u32::MAX),
+            items: Items::of(envelope.items()).to_text(),
+            encoding: "identity".to_owned(),
+            headers: String::new(),
+        };
+        let record = NewRecord { meta, body: envelope.encode() };
+        // From here on it is accounted for below, whatever becomes of the request.
+        entry.arrived();
+        let (relay, arrived) = (Arc::clone(relay), Arc::clone(&self.arrived));
+        let (tell, told) = oneshot::channel();
+        self.spool.append(vec![record], move |appended| {
+            let kept = match appended {
+                Ok(Appended { stored, dropped }) => {
+                    relay.given_up(&dropped, &Loss::CaptureFull);
+                    let kept = stored.into_iter().all(|id| id.is_some());
+                    kept.then_some(()).ok_or((Loss::CaptureFull, BodyError::TooLong.into()))
+                }
+                Err(_) => Err((Loss::SpoolFailed, Rejection::Queue(QueueError::Spool))),
+            };
+            if let Err((loss, _)) = &kept {
+                relay.ledger.lost(items, loss);
+            }
+            arrived.notify_waiters();
+            // A client that has gone is told nothing.
+            let _ = tell.send(kept.map_err(|(_, rejection)| rejection));
+        });
+        told.await.unwrap_or(Err(Rejection::Queue(QueueError::Closed)))
+    }
+
+    /// Lets everything go.
+    async fn clear(&self, relay: &Relay) -> Result<(), SpoolError> {
+        loop {
+            let dropped = ask(|reply| self.spool.clear(self.target, 1000, reply)).await?;
+            if dropped.is_empty() {
+                return Ok(());
+            }
+            relay.given_up(&dropped, &Loss::Purged);
+        }
     }
 
     /// The first entry that is meant: by the id of its event or by its number.
-    fn find(&self, id: EntryId) -> Option<(u64, Captured)> {
-        let shelf = self.shelf();
-        shelf
-            .entries
-            .iter()
-            .find(|(number, captured)| match id {
-                EntryId::Event(event_id) => captured.event_id == Some(event_id),
-                EntryId::Number(wanted) => *number == wanted,
-            })
-            .cloned()
+    async fn find(&self, id: EntryId) -> Result<Option<Captured>, SpoolError> {
+        let wanted = match id {
+            EntryId::Event(event_id) => Wanted::Event(event_id.to_string()),
+            EntryId::Number(number) => Wanted::Id(RecordId::new(number)),
+        };
+        let found = ask(|reply| self.spool.find(wanted, reply)).await?;
+        let found = found.filter(|(stored, _)| stored.meta.target == self.target);
+        Ok(found.map(|(stored, body)| Captured::new(stored, body)))
     }
 
-    /// Entries after number `after`, oldest first.
-    fn after(&self, after: u64) -> Vec<(u64, Captured)> {
-        let shelf = self.shelf();
-        let start = shelf.entries.partition_point(|(number, _)| *number <= after);
-        shelf.entries.range(start..).cloned().collect()
+    /// Some entries after number `after`, oldest first, and how far they reach; none at the end.
+    async fn after(&self, after: u64) -> Result<(Vec<Captured>, u64), SpoolError> {
+        let after = RecordId::new(after);
+        let found = ask(|reply| self.spool.list(after, PIECE, PIECE_BYTES, reply)).await?;
+        let reached = found.last().map_or(after, |(stored, _)| stored.id).get();
+        let ours = found.into_iter().filter(|(stored, _)| stored.meta.target == self.target);
+        Ok((ours.map(|(stored, body)| Captured::new(stored, body)).collect(), reached))
     }
+}
 
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Waits for a reply of the spool without keeping the thread.
+async fn ask<T: Send + 'static>(
+    ask: impl FnOnce(Box<dyn FnOnce(Result<T, SpoolError>) + Send>),
+) -> Result<T, SpoolError> {
+    let (tell, told) = oneshot::channel();
+    ask(Box::new(move |reply| {
+        // Nobody waits where the client has gone.
+        let _ = tell.send(reply);
+    }));
+    told.await.unwrap_or(Err(SpoolError::Closed))
 }
 
 /// `GET` and `DELETE /api/relay/events/`.
@@ -124,31 +175,34 @@ pub(crate) async fn list(relay: &Relay, method: &Method, query: Option<&str>) ->
     let Some(store) = relay.captured() else { return empty(StatusCode::NOT_FOUND) };
     match *method {
         Method::GET | Method::HEAD => match Filter::parse(query.unwrap_or_default()) {
-            Ok(filter) => json(StatusCode::OK, matching(relay, store, &filter).await),
+            Ok(filter) => match matching(relay, store, &filter).await {
+                Ok(list) => json(StatusCode::OK, list),
+                Err(error) => unreadable(&error),
+            },
             Err(error) => error_reply(StatusCode::BAD_REQUEST, &error.to_string()),
         },
-        Method::DELETE => {
-            relay.ledger.lost(store.clear(), &Loss::Purged);
-            empty(StatusCode::NO_CONTENT)
-        }
+        Method::DELETE => match store.clear(relay).await {
+            Ok(()) => empty(StatusCode::NO_CONTENT),
+            Err(error) => unreadable(&error),
+        },
         _ => method_not_allowed("GET,HEAD,DELETE"),
     }
 }
 
 /// `GET /api/relay/events/{id}/`: the envelope as bytes, or as JSON where that is asked for.
-pub(crate) fn show(
+pub(crate) async fn show(
     relay: &Relay,
     method: &Method,
     id: &str,
     query: Option<&str>,
     headers: &HeaderMap,
 ) -> Reply {
-    let Some(store) = relay.captured() else { return empty(StatusCode::NOT_FOUND) };
-    if !matches!(*method, Method::GET | Method::HEAD) {
-        return method_not_allowed("GET,HEAD");
-    }
-    let Some((number, captured)) = EntryId::parse(id).and_then(|id| store.find(id)) else {
-        return error_reply(StatusCode::NOT_FOUND, "no captured envelope has this id");
+    let captured = match entry(relay, method, id).await {
+        Ok(Some(captured)) => captured,
+        Ok(None) => {
+            return error_reply(StatusCode::NOT_FOUND, "no captured envelope has this id");
+        }
+        Err(answer) => return answer,
     };
     let accepts_json = headers
         .get(header::ACCEPT)
@@ -157,8 +211,8 @@ pub(crate) fn show(
     let format = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
         .find_map(|(name, value)| (name == "format").then_some(value));
     match format.as_deref() {
-        Some("json") => json(StatusCode::OK, entry_json(number, &captured)),
-        None if accepts_json => json(StatusCode::OK, entry_json(number, &captured)),
+        Some("json") => json(StatusCode::OK, entry_json(&captured)),
+        None if accepts_json => json(StatusCode::OK, entry_json(&captured)),
         Some("envelope") | None => {
             reply(StatusCode::OK, Some("application/x-sentry-envelope"), captured.envelope)
         }
@@ -167,21 +221,35 @@ pub(crate) fn show(
 }
 
 /// `GET /api/relay/events/{id}/items/{index}/`: the payload of one item, as it came.
-pub(crate) fn show_item(relay: &Relay, method: &Method, id: &str, index: &str) -> Reply {
-    let Some(store) = relay.captured() else { return empty(StatusCode::NOT_FOUND) };
-    if !matches!(*method, Method::GET | Method::HEAD) {
-        return method_not_allowed("GET,HEAD");
-    }
-    let payload = EntryId::parse(id)
-        .and_then(|id| store.find(id))
-        .and_then(|(_, captured)| decode(captured.envelope))
-        .and_then(|envelope| {
-            Some(envelope.items().get(index.parse::<usize>().ok()?)?.payload().clone())
-        });
+pub(crate) async fn show_item(relay: &Relay, method: &Method, id: &str, index: &str) -> Reply {
+    let captured = match entry(relay, method, id).await {
+        Ok(captured) => captured,
+        Err(answer) => return answer,
+    };
+    let payload = captured.and_then(|captured| decode(captured.envelope)).and_then(|envelope| {
+        Some(envelope.items().get(index.parse::<usize>().ok()?)?.payload().clone())
+    });
     match payload {
         Some(payload) => reply(StatusCode::OK, Some("application/octet-stream"), payload),
         None => error_reply(StatusCode::NOT_FOUND, "no captured item has this id and index"),
     }
+}
+
+/// The entry that a request asks for, or the answer if it may not or cannot be looked for.
+async fn entry(relay: &Relay, method: &Method, id: &str) -> Result<Option<Captured>, Reply> {
+    let Some(store) = relay.captured() else { return Err(empty(StatusCode::NOT_FOUND)) };
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return Err(method_not_allowed("GET,HEAD"));
+    }
+    match EntryId::parse(id) {
+        Some(id) => store.find(id).await.map_err(|error| unreadable(&error)),
+        None => Ok(None),
+    }
+}
+
+fn unreadable(error: &SpoolError) -> Reply {
+    tracing::error!(%error, "what was captured cannot be read");
+    error_reply(StatusCode::SERVICE_UNAVAILABLE, "what was captured cannot be read")
 }
 
 fn error_reply(status: StatusCode, detail: &str) -> Reply {
@@ -310,27 +378,34 @@ fn level_of(item: &Item) -> Option<String> {
 }
 
 /// The JSON text of all entries that match, waiting for the first one if `filter.wait` says so.
-async fn matching(relay: &Relay, store: &CaptureStore, filter: &Filter) -> String {
+async fn matching(
+    relay: &Relay,
+    store: &CaptureStore,
+    filter: &Filter,
+) -> Result<String, SpoolError> {
     let deadline = Instant::now() + filter.wait;
     let most = filter.limit.unwrap_or(MAX_LISTED).min(MAX_LISTED);
+    let mut list = String::from(r#"{"events":["#);
+    let mut listed = 0;
     let mut after = filter.after;
     loop {
         let arrived = store.arrived.notified();
         tokio::pin!(arrived);
         // From here on no arrival is missed, also one between the look and the wait.
         arrived.as_mut().enable();
-        let entries = store.after(after);
-        let mut list = String::from(r#"{"events":["#);
-        let mut listed = 0;
-        for (number, captured) in entries.iter().filter(|(_, captured)| filter.admits(captured)) {
+        let (entries, reached) = store.after(after).await?;
+        for captured in entries.iter().filter(|captured| filter.admits(captured)) {
             if listed == most || list.len() > MAX_LIST_SIZE {
-                break;
+                return Ok(list + "]}");
             }
             list.push_str(if listed == 0 { "" } else { "," });
-            list.push_str(&entry_json(*number, captured));
+            list.push_str(&entry_json(captured));
             listed += 1;
         }
-        after = entries.last().map_or(after, |(number, _)| *number);
+        if reached > after {
+            after = reached;
+            continue;
+        }
         let waited = listed == 0
             && tokio::select! {
                 () = arrived => true,
@@ -338,7 +413,7 @@ async fn matching(relay: &Relay, store: &CaptureStore, filter: &Filter) -> Strin
                 () = relay.stopping() => false,
             };
         if !waited {
-            return list + "]}";
+            return Ok(list + "]}");
         }
     }
 }
@@ -354,7 +429,7 @@ fn decode(envelope: Bytes) -> Option<Envelope> {
 }
 
 /// One entry as JSON: headers and payloads as they are, and base64 of what is not JSON.
-fn entry_json(number: u64, captured: &Captured) -> String {
+fn entry_json(captured: &Captured) -> String {
     #[derive(Serialize)]
     struct Entry<'a> {
         number: u64,
@@ -386,10 +461,10 @@ fn entry_json(number: u64, captured: &Captured) -> String {
         Part { header: raw_json(&item.header_json()), payload, payload_base64 }
     });
     let entry = Entry {
-        number,
+        number: captured.number,
         event_id: captured.event_id,
         project: captured.project,
-        key: captured.key.as_str(),
+        key: &captured.key,
         received: captured.received.to_rfc3339_opts(SecondsFormat::Millis, true),
         header,
         items: items.collect(),

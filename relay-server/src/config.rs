@@ -9,7 +9,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use relay_compression::ContentEncoding;
+use relay_dsn::{Dsn, ProjectKey};
 use relay_pipeline::ItemLimits;
+pub use relay_spool::WhenFull;
 
 /// Everything [`start`](crate::start) reads.
 #[derive(Debug, Clone)]
@@ -26,6 +28,10 @@ pub struct Config {
     pub http: Http,
     /// Bounds on requests, connections and time.
     pub limits: Limits,
+    /// Where and how long accepted envelopes wait.
+    pub spool: Spool,
+    /// Senders whose envelopes go elsewhere than to `upstream`, to one target or to several.
+    pub fan_out: Vec<FanOut>,
     /// How much [`Mode::Capture`] keeps.
     pub capture: Capture,
     /// Whether envelope items of unknown type are kept (and forwarded) or dropped.
@@ -42,6 +48,8 @@ impl Default for Config {
             port: 3000,
             http: Http::default(),
             limits: Limits::default(),
+            spool: Spool::default(),
+            fan_out: Vec::new(),
             capture: Capture::default(),
             accept_unknown_items: true,
         }
@@ -95,7 +103,7 @@ impl Upstream {
     }
 
     /// `scheme://host[:port]` of `dsn`: only its origin matters for an upstream.
-    pub fn from_dsn(dsn: &relay_dsn::Dsn) -> Result<Self, ParseUpstreamError> {
+    pub fn from_dsn(dsn: &Dsn) -> Result<Self, ParseUpstreamError> {
         let mut url = url::Url::parse(&dsn.envelope_url()).map_err(|_| ParseUpstreamError::Url)?;
         url.set_path("/");
         url.set_query(None);
@@ -260,6 +268,142 @@ impl Default for Limits {
             max_thread_count: None,
         }
     }
+}
+
+/// Where and how long accepted envelopes wait (`spool.*` of `config.yml`).
+#[derive(Debug, Clone)]
+pub struct Spool {
+    /// What an accepted envelope survives.
+    pub durability: Durability,
+    /// The folder; no other relay may have it.
+    pub path: PathBuf,
+    /// Bytes of envelopes that wait for all targets together; each has an even share.
+    pub max_disk_size: usize,
+    /// What waits for longer than this is discarded.
+    pub max_age: Duration,
+    /// What to do with an envelope for which there is no room.
+    pub when_full: WhenFull,
+}
+
+impl Default for Spool {
+    /// On disk, in `.relay/spool` of the working directory.
+    fn default() -> Self {
+        Self {
+            durability: Durability::Disk,
+            path: PathBuf::from(".relay/spool"),
+            max_disk_size: 2 * 1024 * MIB,
+            max_age: Duration::from_secs(7 * 24 * 60 * 60),
+            when_full: WhenFull::Reject,
+        }
+    }
+}
+
+/// What an accepted envelope survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Durability {
+    /// The end of the process, and a power cut: it is on the disk before it is answered for.
+    Disk,
+    /// Nothing: it waits in memory, within [`Limits::max_memory`].
+    Memory,
+}
+
+impl Durability {
+    /// The name used in `config.yml`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disk => "disk",
+            Self::Memory => "memory",
+        }
+    }
+}
+
+impl std::fmt::Display for Durability {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text is neither `disk` nor `memory`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected disk or memory")]
+pub struct ParseDurabilityError;
+
+impl FromStr for Durability {
+    type Err = ParseDurabilityError;
+
+    fn from_str(text: &str) -> Result<Self, ParseDurabilityError> {
+        let known = [Self::Disk, Self::Memory];
+        known.into_iter().find(|known| known.as_str() == text).ok_or(ParseDurabilityError)
+    }
+}
+
+/// A sender, and where its envelopes go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FanOut {
+    from: (ProjectKey, u64),
+    to: Vec<Dsn>,
+}
+
+/// Targets of one sender at most: each envelope is stored once for each.
+pub const MAX_TARGETS: usize = 16;
+
+impl FanOut {
+    /// Sends what comes with the key and project of `from` to each of `to` instead of to the upstream. Host and port of
+    /// `from` do not matter, and nobody but this relay needs to know its key.
+    ///
+    /// # Errors
+    ///
+    /// If there is no target or more than [`MAX_TARGETS`], a target is named twice, a key is not 32 hexadecimal
+    /// digits, or a project not a number.
+    pub fn new(from: &Dsn, to: Vec<Dsn>) -> Result<Self, FanOutError> {
+        if to.is_empty() || to.len() > MAX_TARGETS {
+            return Err(FanOutError::Count);
+        }
+        let address = |dsn: &Dsn| {
+            let project = dsn.project_id().value().ok_or(FanOutError::Project)?;
+            Ok((dsn.project_key().map_err(|_| FanOutError::Key)?, project))
+        };
+        for (index, dsn) in to.iter().enumerate() {
+            address(dsn)?;
+            Upstream::from_dsn(dsn).map_err(|_| FanOutError::Address)?;
+            if to.iter().take(index).any(|other| other == dsn) {
+                return Err(FanOutError::Twice);
+            }
+        }
+        Ok(Self { from: address(from)?, to })
+    }
+
+    /// Key and project of the sender.
+    pub fn from(&self) -> (ProjectKey, u64) {
+        self.from
+    }
+
+    /// The targets.
+    pub fn to(&self) -> &[Dsn] {
+        &self.to
+    }
+}
+
+/// Why a sender and its targets do not make a [`FanOut`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FanOutError {
+    /// None, or too many.
+    #[error("expected 1 to {MAX_TARGETS} target DSNs")]
+    Count,
+    /// A key that no Sentry gives out.
+    #[error("the public key of a DSN must be 32 hexadecimal digits")]
+    Key,
+    /// A project that is no number.
+    #[error("the project of a DSN must be a number")]
+    Project,
+    /// No host that could be sent to.
+    #[error("a target DSN names no server")]
+    Address,
+    /// The same target twice.
+    #[error("a target DSN is named twice")]
+    Twice,
 }
 
 /// How much [`Mode::Capture`] keeps (`capture.*` of `config.yml`).

@@ -3,7 +3,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, HOST, HeaderValue};
@@ -11,43 +11,43 @@ use http::{Method, Request, Response};
 use http_body_util::Full;
 use relay_compression::ContentEncoding;
 use relay_quotas::RateLimits;
+use relay_spool::{RecordId, Spool, SpoolError};
+use tokio::sync::oneshot;
 
 use crate::client::ClientError;
 use crate::encoding::step_below;
 use crate::ledger::Loss;
 use crate::pace::{Change, backoff};
-use crate::queue::{Next, Place, Queue, Record};
+use crate::queue::{Next, Queue};
+use crate::record::{Body, Record};
 use crate::relay::{Relay, Worker};
 use crate::settle::{Verdict, verdict};
+use crate::target::Upstream;
 
-/// Starts a drain on this worker if there is something that may be sent.
+/// Starts a drain on this worker for each upstream that something may be sent to.
 pub(crate) fn kick(worker: &Arc<Worker>) {
-    let Some(queue) = worker.relay.queue() else { return };
-    if queue.has_work(Instant::now()) {
-        let worker = Arc::clone(worker);
-        tokio::spawn(async move { drain(worker).await });
+    let now = Instant::now();
+    for (index, upstream) in worker.relay.upstreams().iter().enumerate() {
+        upstream.queue.refill(now);
+        if upstream.queue.has_work(now) {
+            let worker = Arc::clone(worker);
+            tokio::spawn(async move { drain(worker, index).await });
+        }
     }
 }
 
 /// Sends what may be sent, one envelope after another, until nothing may.
-async fn drain(worker: Arc<Worker>) {
-    let Some(queue) = worker.relay.queue() else { return };
-    while let Next::Send(place, record) = queue.take(Instant::now()) {
-        if let Some(until) = held_back(&worker.relay, &record) {
-            queue.hold(place, record, until);
+async fn drain(worker: Arc<Worker>, index: usize) {
+    let Some(upstream) = worker.relay.upstreams().get(index) else { return };
+    while let Next::Send(record) = upstream.queue.take(Instant::now()) {
+        if let Some(until) = held_back(upstream, &record) {
+            upstream.queue.hold(record, until);
             continue;
         }
-        let record = match in_current_encoding(&worker, record) {
-            Ok(record) => record,
-            Err(record) => {
-                worker.relay.ledger.lost(record.item_count(), &Loss::Unreadable);
-                tell(queue.settled());
-                continue;
-            }
-        };
+        let Some((record, body)) = read(&worker, upstream, record).await else { continue };
         let started = Instant::now();
-        let answer = send(&worker, &record).await;
-        settle(&worker, queue, place, record, started, &answer);
+        let answer = send(&worker, upstream, &record, &body).await;
+        settle(&worker.relay, upstream, record, body.encoding, started, &answer);
         // The window may have opened: one drain begets another while there is more to do.
         kick(&worker);
     }
@@ -55,8 +55,8 @@ async fn drain(worker: Arc<Worker>) {
 
 /// Until when a record must wait because every item of it is rate limited. A record of which some items are
 /// limited goes: the upstream drops those and accounts for them.
-fn held_back(relay: &Relay, record: &Record) -> Option<Instant> {
-    let limits = relay.learned.of(record.key);
+fn held_back(upstream: &Upstream, record: &Record) -> Option<Instant> {
+    let limits = upstream.learned.of(record.key);
     if limits.is_empty() {
         return None;
     }
@@ -65,48 +65,120 @@ fn held_back(relay: &Relay, record: &Record) -> Option<Instant> {
     let on_all =
         limits.iter().filter(|limit| limit.categories.is_empty() && limit.namespaces.is_empty());
     let on_all = on_all.filter_map(|limit| limit.remaining(now)).max();
-    let by_item = record.items.iter().map(|categories| {
+    let by_item = record.items.groups().map(|(categories, _)| {
         categories.iter().filter_map(|category| limits.active(category, now)?.remaining(now)).max()
     });
     let by_item = by_item.collect::<Option<Vec<_>>>().and_then(|waits| waits.into_iter().min());
     Some(Instant::now() + on_all.max(by_item)?)
 }
 
-/// The record in the encoding that the upstream reads by now.
-fn in_current_encoding(
+/// What a record that finds no room in memory waits for some to be given back.
+const ROOM_PAUSE: Duration = Duration::from_millis(20);
+
+/// The body of a record in the encoding that the upstream reads by now, from the disk if need be. `None` if there is
+/// nothing to send; then the record has been taken care of.
+async fn read(
     worker: &Worker,
+    upstream: &Upstream,
     mut record: Box<Record>,
-) -> Result<Box<Record>, Box<Record>> {
-    let encoding = record.fallback.unwrap_or_else(|| worker.relay.encoding.current());
-    if record.encoding == encoding {
-        return Ok(record);
+) -> Option<(Box<Record>, Body)> {
+    let queue = &upstream.queue;
+    let stored = match (record.body.clone(), queue.spool()) {
+        (Some(body), _) => body,
+        (None, None) => {
+            queue.unsendable(record, &Loss::Unreadable);
+            return None;
+        }
+        (None, Some(spool)) => {
+            if record.memory.grow(record.stored_size).is_err() {
+                if queue.in_flight() > 1 {
+                    queue.try_again(record, Instant::now() + ROOM_PAUSE);
+                    return None;
+                }
+                // It alone, whatever its size: or else it would never go.
+                record.memory.insist(record.stored_size);
+            }
+            match body_of(spool, record.id).await {
+                Ok(Some(bytes)) => Body { bytes, encoding: record.stored_encoding },
+                Ok(None) => {
+                    queue.vanished(record);
+                    return None;
+                }
+                Err(SpoolError::DamagedRecord(id)) => {
+                    tracing::error!(record = id.get(), "an envelope is damaged, discarding it");
+                    queue.unsendable(record, &Loss::Damaged);
+                    return None;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "an envelope cannot be read");
+                    let pause = backoff(&worker.relay.pace, record.attempts, jitter());
+                    queue.try_again(record, Instant::now() + pause);
+                    return None;
+                }
+            }
+        }
+    };
+    let encoding = record.fallback.unwrap_or_else(|| upstream.encoding.current());
+    if stored.encoding == encoding {
+        return Some((record, stored));
     }
-    // Made here, so that nothing is to be feared of its size.
-    let plain = relay_compression::decode(record.encoding, record.body.clone(), usize::MAX);
-    let Ok(plain) = plain else { return Err(record) };
-    let Ok(body) = worker.encode(encoding, [&plain[..]]) else { return Err(record) };
-    // The envelope is accepted already: where the budget has no room for what it grows, it grows all the same.
-    let grown = body.len().saturating_sub(record.body.len());
-    let _ = record.memory.grow(grown);
-    (record.body, record.encoding) = (body, encoding);
-    Ok(record)
+    match reencode(worker, &stored, encoding) {
+        Some(body) => {
+            // The envelope is accepted already: where the budget has no room for what it grows, it grows all the same.
+            record.memory.insist(body.bytes.len().saturating_sub(stored.bytes.len()));
+            Some((record, body))
+        }
+        None => {
+            queue.unsendable(record, &Loss::Unreadable);
+            None
+        }
+    }
 }
 
-async fn send(worker: &Worker, record: &Record) -> Result<Response<Bytes>, ClientError> {
-    match worker.client.send(request(&worker.relay, record)).await {
+async fn body_of(spool: &Spool, id: RecordId) -> Result<Option<Bytes>, SpoolError> {
+    let (tell, told) = oneshot::channel();
+    spool.body(id, move |body| {
+        // Nobody waits for it when the relay has stopped.
+        let _ = tell.send(body);
+    });
+    told.await.unwrap_or(Err(SpoolError::Closed))
+}
+
+fn reencode(worker: &Worker, body: &Body, encoding: ContentEncoding) -> Option<Body> {
+    // Made here, so that nothing is to be feared of its size.
+    let plain = relay_compression::decode(body.encoding, body.bytes.clone(), usize::MAX).ok()?;
+    let bytes = worker.encode(encoding, [&plain[..]]).ok()?;
+    Some(Body { bytes, encoding })
+}
+
+async fn send(
+    worker: &Worker,
+    upstream: &Upstream,
+    record: &Record,
+    body: &Body,
+) -> Result<Response<Bytes>, ClientError> {
+    let request = || request(&worker.relay, upstream, record, body);
+    match worker.client.send(request()).await {
         // A kept connection may have been closed by the upstream just then; that says nothing about it.
-        Err(ClientError::Broken(_)) => worker.client.send(request(&worker.relay, record)).await,
+        Err(ClientError::Broken(_)) => worker.client.send(request()).await,
         answer => answer,
     }
 }
 
-fn request(relay: &Relay, record: &Record) -> Request<Full<Bytes>> {
-    let mut request = Request::new(Full::new(record.body.clone()));
+fn request(
+    relay: &Relay,
+    upstream: &Upstream,
+    record: &Record,
+    body: &Body,
+) -> Request<Full<Bytes>> {
+    let mut request = Request::new(Full::new(body.bytes.clone()));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = relay.envelope_uri(record.project);
+    if let Some(target) = upstream.targets.get(record.lane) {
+        *request.uri_mut() = target.address.envelope_uri(record.project);
+    }
     *request.headers_mut() = record.headers.clone();
-    if record.encoding != ContentEncoding::Identity {
-        let encoding = HeaderValue::from_static(record.encoding.as_str());
+    if body.encoding != ContentEncoding::Identity {
+        let encoding = HeaderValue::from_static(body.encoding.as_str());
         request.headers_mut().insert(CONTENT_ENCODING, encoding);
     }
     if let Some(host) = &relay.host_header {
@@ -119,26 +191,24 @@ fn request(relay: &Relay, record: &Record) -> Request<Full<Bytes>> {
 const TRIES_IN_PLACE: u32 = 3;
 
 fn settle(
-    worker: &Worker,
-    queue: &Queue,
-    place: Place,
+    relay: &Relay,
+    upstream: &Upstream,
     mut record: Box<Record>,
+    encoding: ContentEncoding,
     started: Instant,
     answer: &Result<Response<Bytes>, ClientError>,
 ) {
-    let Worker { relay, .. } = worker;
+    let queue = &upstream.queue;
     let now = Instant::now();
     let lost = |record: Box<Record>, loss: Loss| {
-        relay.ledger.lost(record.item_count(), &loss);
-        queue.settled()
+        queue.settled(record, |ledger, items| ledger.lost(items, &loss))
     };
     let change = match verdict(answer, SystemTime::now()) {
         Verdict::Delivered => {
             if let Some(encoding) = record.fallback {
-                relay.encoding.adopt(encoding);
+                upstream.encoding.adopt(encoding);
             }
-            relay.ledger.delivered(record.item_count());
-            queue.settled()
+            queue.delivered(record)
         }
         Verdict::Away => {
             if let Err(error) = answer {
@@ -151,37 +221,41 @@ fn settle(
             // Perhaps the upstream only stumbles over this one: then others must get their turn.
             let aside = (record.attempts > TRIES_IN_PLACE)
                 .then(|| now + 2 * backoff(&relay.pace, record.attempts, jitter()));
-            queue.put_back(place, record, aside, started, now, jitter())
+            queue.put_back(record, aside, started, now, jitter())
         }
-        Verdict::Later => put_off(relay, queue, place, record),
+        Verdict::Later => put_off(relay, queue, record),
         Verdict::HeldBack(limits) => {
-            learn(relay, &record, limits);
-            put_off(relay, queue, place, record)
+            learn(upstream, &record, limits);
+            put_off(relay, queue, record)
         }
         Verdict::Limited(limits) => {
             // First: whoever sees that the envelope is settled must find the limits in force.
-            learn(relay, &record, limits.clone());
+            learn(upstream, &record, limits.clone());
             let at = SystemTime::now();
-            let limited = record.items.iter().filter(|categories| {
+            let limited = record.items.groups().filter(|(categories, _)| {
                 categories.iter().any(|category| limits.active(category, at).is_some())
             });
-            let limited = limited.count() as u64;
-            relay.ledger.lost(limited, &Loss::LimitedUpstream);
-            relay.ledger.delivered(record.item_count() - limited);
-            queue.settled()
+            let limited = limited.map(|(_, count)| u64::from(count)).sum();
+            queue.settled(record, |ledger, items| {
+                ledger.lost(limited, &Loss::LimitedUpstream);
+                ledger.delivered(items - limited);
+            })
         }
-        Verdict::Reencode => match step_below(record.encoding) {
+        Verdict::Reencode => match step_below(encoding) {
             // Of this envelope only, until the upstream takes it: an answer may say anything.
             Some(encoding) => {
                 record.fallback = Some(encoding);
-                queue.put_off(place, record, now)
+                queue.put_off(record, now)
             }
             None => lost(record, Loss::Refused(http::StatusCode::UNSUPPORTED_MEDIA_TYPE)),
         },
         Verdict::Refused(status) => {
-            let since = *record.refused_since.get_or_insert(now);
-            if now.duration_since(since) < relay.config.http.refusal_grace_period {
-                put_off(relay, queue, place, record)
+            let at = SystemTime::now();
+            let since = *record.refused_since.get_or_insert(at);
+            // A clock that was set back counts as no time.
+            let refused_for = at.duration_since(since).unwrap_or_default();
+            if refused_for < relay.config.http.refusal_grace_period {
+                put_off(relay, queue, record)
             } else {
                 tracing::warn!(%status, project = record.project, "the upstream refuses an envelope, discarding it");
                 lost(record, Loss::Refused(status))
@@ -195,15 +269,15 @@ fn settle(
     tell(change);
 }
 
-fn put_off(relay: &Relay, queue: &Queue, place: Place, mut record: Box<Record>) -> Option<Change> {
+fn put_off(relay: &Relay, queue: &Queue, mut record: Box<Record>) -> Option<Change> {
     let pause = backoff(&relay.pace, record.attempts, jitter());
     record.attempts = record.attempts.saturating_add(1);
-    queue.put_off(place, record, Instant::now() + pause)
+    queue.put_off(record, Instant::now() + pause)
 }
 
-fn learn(relay: &Relay, record: &Record, limits: RateLimits) {
+fn learn(upstream: &Upstream, record: &Record, limits: RateLimits) {
     if !limits.is_empty() {
-        relay.learned.learn(record.key, limits, SystemTime::now());
+        upstream.learned.learn(record.key, limits, SystemTime::now());
     }
 }
 

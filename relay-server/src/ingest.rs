@@ -5,30 +5,28 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use chrono::Utc;
-use http::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN, USER_AGENT,
-};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN, USER_AGENT};
 use http::request::Parts;
 use hyper::body::Incoming;
 use relay_auth::{AuthError, AuthHeader, Credentials};
 use relay_compression::{ContentEncoding, Encoder, Level};
 use relay_dsn::ProjectKey;
-use relay_envelope::{AttachmentType, Envelope, EnvelopeHeader, Item, ItemType};
+use relay_envelope::{AttachmentType, Envelope, EnvelopeHeader, Item, ItemType, Trace};
 use relay_pipeline::Admission;
-use relay_protocol::{DataCategories, EventId};
+use relay_protocol::EventId;
 use relay_quotas::RateLimits;
+use relay_spool::RecordId;
 
 use crate::body::{self, Received};
 use crate::budget::{OverBudget, Reservation};
-use crate::capture::{CaptureStore, Captured, LargerThanStore};
-use crate::forward;
 use crate::ledger::Loss;
 use crate::meta::RequestMeta;
-use crate::queue::{Closed, Queue, Record};
+use crate::record::{Body, Items, RECORD_OVERHEAD, Record, common_headers};
 use crate::rejection::{BadProjectId, Mismatch, QueueError, Rejection};
-use crate::relay::{Destination, Relay, Worker};
+use crate::relay::{Relay, Worker};
 use crate::store::read_store;
+use crate::storing::{self, Prepared};
+use crate::target::{Destination, Target};
 
 /// The endpoints that bring envelopes, or what can be made one. They differ in how they find the sender and
 /// in how they read their body.
@@ -57,7 +55,7 @@ pub(crate) struct Accepted {
     pub(crate) event_id: Option<EventId>,
 }
 
-/// Takes a request in: authenticate → read and decode → admit → encode → queue.
+/// Takes a request in: authenticate → read and decode → admit → encode → store.
 ///
 /// The two lines that `await` touch the world; the others are pure and live in the crate or module they name.
 pub(crate) async fn ingest(
@@ -83,24 +81,63 @@ pub(crate) async fn ingest(
     let accepted = Accepted { event_id: envelope.header().event_id.map(EventId::from) };
 
     let now = SystemTime::now();
-    relay.ledger.received(envelope.items().len() as u64);
-    let envelope = keep_known(relay, envelope);
-    let admission = relay_pipeline::admit(envelope, &relay.learned.of(sender.credentials.key), now);
-    let Admission { admitted: envelope, discarded, limits } = admission;
-    for item in discarded {
-        relay.ledger.rejected(1, &Loss::Policy(item.reason));
-    }
-    check_sizes(relay, &envelope)?;
-    if !envelope.items().is_empty() {
-        hand_over(worker, envelope, sender, memory).await?;
+    let copies = copy(relay, keep_known(relay, envelope, &sender), &sender, now);
+    let limits = limits_to_tell(&copies);
+    check_sizes(relay, &copies)?;
+    let copies: Vec<Copy<'_>> =
+        copies.into_iter().filter(|copy| !copy.admission.admitted.items().is_empty()).collect();
+    if !copies.is_empty() {
+        hand_over(worker, copies, &sender, now, memory).await?;
     }
     told_of_limits(accepted, &limits, now)
+}
+
+/// An envelope on its way to one target, or into the capture store.
+struct Copy<'a> {
+    target: Option<&'a Target>,
+    admission: Admission,
+}
+
+/// A copy of the envelope for each of its targets, and of each what its limits admit.
+fn copy<'a>(
+    relay: &'a Relay,
+    envelope: Envelope,
+    sender: &Sender,
+    now: SystemTime,
+) -> Vec<Copy<'a>> {
+    let targets = relay.targets(sender.credentials.key, sender.project);
+    relay.ledger.received(envelope.items().len() as u64 * targets.len().max(1) as u64);
+    if targets.is_empty() {
+        let admission = relay_pipeline::admit(envelope, &RateLimits::default(), now);
+        return vec![Copy { target: None, admission }];
+    }
+    let envelopes = std::iter::repeat_n(envelope, targets.len());
+    let copies = targets.iter().zip(envelopes).map(|(target, envelope)| {
+        let (key, _) = target.address.address(sender.credentials.key, sender.project);
+        let limits = relay.upstream(target).learned.of(key);
+        let mut admission = relay_pipeline::admit(envelope, &limits, now);
+        for item in std::mem::take(&mut admission.discarded) {
+            relay.ledger.rejected(1, &Loss::Policy(item.reason));
+        }
+        Copy { target: Some(target), admission }
+    });
+    copies.collect()
+}
+
+/// The limits that hold for all targets: the sender may go on with what one of them takes. Where they differ, those
+/// that are over first.
+fn limits_to_tell(copies: &[Copy<'_>]) -> RateLimits {
+    let limits = copies.iter().map(|copy| &copy.admission.limits);
+    let first_over = limits.min_by_key(|limits| limits.iter().map(|limit| limit.until).max());
+    first_over.cloned().unwrap_or_default()
 }
 
 /// Who sent it, and which project it is for.
 struct Sender {
     credentials: Credentials,
     project: u64,
+    /// The envelope's own DSN said so, and nothing else.
+    is_own_word: bool,
 }
 
 fn project_id(text: &str) -> Result<u64, Rejection> {
@@ -162,14 +199,17 @@ fn read(
         let envelope = Envelope::decode(bytes, &limits).map_err(Rejection::Envelope)?;
         let key = dsn.project_key().map_err(AuthError::Key)?;
         let project = dsn.project_id().value().unwrap_or_default();
-        return Ok((envelope, Sender { credentials: Credentials::new(key), project }));
+        return Ok((
+            envelope,
+            Sender { credentials: Credentials::new(key), project, is_own_word: true },
+        ));
     };
     let is_envelope = endpoint == Endpoint::Envelope
         || head
             .headers
             .get(CONTENT_TYPE)
             .is_some_and(|value| value == "application/x-sentry-envelope");
-    let mut envelope = if is_envelope {
+    let envelope = if is_envelope {
         if bytes.is_empty() {
             return Err(Rejection::EmptyBody);
         }
@@ -178,9 +218,7 @@ fn read(
         read_store(bytes, credentials.client.as_deref(), relay.config.limits.items.max_event_size)?
     };
     check_dsn(envelope.header(), credentials.key, project)?;
-    let sender = Sender { credentials, project: project.unwrap_or_default() };
-    envelope.header_mut().dsn = Some(relay.dsn(sender.credentials.key, sender.project));
-    Ok((envelope, sender))
+    Ok((envelope, Sender { credentials, project: project.unwrap_or_default(), is_own_word: false }))
 }
 
 /// A DSN in the envelope must name the sender of the request; host and path are its own business.
@@ -200,105 +238,135 @@ fn check_dsn(
 }
 
 /// Without `routing.accept_unknown_items` what we do not know is dropped, and the sender is not told.
-fn keep_known(relay: &Relay, mut envelope: Envelope) -> Envelope {
+fn keep_known(relay: &Relay, mut envelope: Envelope, sender: &Sender) -> Envelope {
     if !relay.config.accept_unknown_items {
         let before = envelope.items().len();
         envelope.retain(|item| {
             !matches!(item.ty(), ItemType::Other(_))
                 && !matches!(item.attachment_type(), Some(AttachmentType::Other(_)))
         });
-        relay.ledger.rejected((before - envelope.items().len()) as u64, &Loss::UnknownType);
+        let targets = relay.targets(sender.credentials.key, sender.project).len().max(1);
+        let unknown = ((before - envelope.items().len()) * targets) as u64;
+        relay.ledger.received(unknown);
+        relay.ledger.rejected(unknown, &Loss::UnknownType);
     }
     envelope
 }
 
-fn check_sizes(relay: &Relay, envelope: &Envelope) -> Result<(), Rejection> {
-    relay_pipeline::check_sizes(envelope, &relay.config.limits.items).map_err(|too_large| {
-        let reason = relay_protocol::DiscardReason::TooLarge(too_large.kind);
-        relay.ledger.rejected(envelope.items().len() as u64, &Loss::Policy(reason));
-        too_large.into()
-    })
+fn check_sizes(relay: &Relay, copies: &[Copy<'_>]) -> Result<(), Rejection> {
+    let admitted = || copies.iter().map(|copy| &copy.admission.admitted);
+    let limits = &relay.config.limits.items;
+    for envelope in admitted() {
+        if let Err(too_large) = relay_pipeline::check_sizes(envelope, limits) {
+            let reason = relay_protocol::DiscardReason::TooLarge(too_large.kind);
+            let items: usize = admitted().map(|envelope| envelope.items().len()).sum();
+            relay.ledger.rejected(items as u64, &Loss::Policy(reason));
+            return Err(too_large.into());
+        }
+    }
+    Ok(())
 }
 
-/// Puts the envelope where it waits: to be looked at, or to be forwarded.
+/// Puts the copies where they wait: to be looked at, or to be forwarded. When this returns they are where
+/// `spool.durability` wants them.
 async fn hand_over(
     worker: &Arc<Worker>,
-    envelope: Envelope,
-    sender: Sender,
+    copies: Vec<Copy<'_>>,
+    sender: &Sender,
+    received: SystemTime,
     memory: Reservation,
 ) -> Result<(), Rejection> {
-    let entry = worker.relay.ledger.enter(envelope.items().len() as u64);
-    let handed_over = match worker.relay.destination() {
-        Destination::Capture(store) => capture(&worker.relay, store, &envelope, &sender),
-        Destination::Upstream(queue) => {
-            enqueue(worker, queue, envelope, sender, memory).await.map_err(Rejection::Queue)
-        }
-    };
-    match &handed_over {
-        Ok(()) => entry.arrived(),
-        Err(_) => entry.refused(&Loss::QueueFull),
-    }
-    handed_over
-}
-
-fn capture(
-    relay: &Relay,
-    store: &CaptureStore,
-    envelope: &Envelope,
-    sender: &Sender,
-) -> Result<(), Rejection> {
-    let items = envelope.items().len() as u64;
-    let captured = Captured {
-        received: Utc::now(),
-        project: sender.project,
-        key: sender.credentials.key,
-        event_id: envelope.header().event_id.map(EventId::from),
-        items,
-        envelope: envelope.encode(),
-    };
-    let evicted = store.push(captured).map_err(|LargerThanStore| body::BodyError::TooLong)?;
-    relay.ledger.lost(evicted, &Loss::CaptureFull);
-    Ok(())
-}
-
-async fn enqueue(
-    worker: &Arc<Worker>,
-    queue: &Queue,
-    envelope: Envelope,
-    sender: Sender,
-    mut memory: Reservation,
-) -> Result<(), QueueError> {
     let relay = &worker.relay;
-    let encoding = relay.encoding.current();
-    let items: Box<[DataCategories]> =
-        envelope.items().iter().map(relay_pipeline::enforced).collect();
-    let headers = upstream_headers(envelope.header(), &sender.credentials);
-    let body = compress(worker, envelope, encoding).await?;
-    let occupied = RECORD_OVERHEAD
-        + body.len()
-        + size_of_val(&*items)
-        + headers.values().map(HeaderValue::len).sum::<usize>();
-    memory.grow_to(occupied).map_err(|OverBudget| QueueError::Full)?;
-    memory.shrink_to(occupied);
-    let record = Box::new(Record {
-        key: sender.credentials.key,
-        project: sender.project,
-        items,
-        headers,
-        body,
-        encoding,
-        fallback: None,
-        memory,
-        attempts: 0,
-        refused_since: None,
-    });
-    queue.push(record).map_err(|Closed| QueueError::Closed)?;
-    forward::kick(worker);
-    Ok(())
+    let items: usize = copies.iter().map(|copy| copy.admission.admitted.items().len()).sum();
+    let entry = relay.ledger.enter(items as u64);
+    if let Some(store) = relay.captured() {
+        let envelope = copies.into_iter().map(|copy| copy.admission.admitted).next();
+        let mut envelope = envelope.unwrap_or_default();
+        let sender_of = (sender.credentials.key, sender.project);
+        if !sender.is_own_word {
+            envelope.header_mut().dsn = Some(store.dsn(sender_of));
+        }
+        return store.keep(relay, envelope, sender_of, received, entry).await;
+    }
+    match prepare(worker, copies, sender, received, memory).await {
+        Ok(records) => storing::store(worker, records, entry).await.map_err(Rejection::Queue),
+        Err(error) => {
+            entry.refused(&Loss::QueueFull);
+            Err(Rejection::Queue(error))
+        }
+    }
 }
 
-/// What a record occupies beside its body and the values of its headers: measured, and rounded up.
-const RECORD_OVERHEAD: usize = 2048;
+/// Makes of each copy a record for its target, paid for from what the request holds of the budget.
+async fn prepare(
+    worker: &Arc<Worker>,
+    copies: Vec<Copy<'_>>,
+    sender: &Sender,
+    received: SystemTime,
+    mut memory: Reservation,
+) -> Result<Vec<Prepared>, QueueError> {
+    let relay = &worker.relay;
+    let (key, project) = (sender.credentials.key, sender.project);
+    let mut records = Vec::with_capacity(copies.len());
+    for Copy { target, admission } in copies {
+        let Some(target) = target else { continue };
+        let mut envelope = admission.admitted;
+        let (target_key, target_project) = target.address.address(key, project);
+        address(&mut envelope, &target.address, sender, target_key);
+        let encoding = relay.upstream(target).encoding.current();
+        let items = Items::of(envelope.items());
+        let event_id = envelope.header().event_id.map(|id| EventId::from(id).to_string());
+        let headers = upstream_headers(envelope.header(), &sender.credentials, target_key);
+        let bytes = compress(worker, envelope, encoding).await?;
+        let occupied = RECORD_OVERHEAD
+            + bytes.len()
+            + items.size()
+            + headers.values().map(HeaderValue::len).sum::<usize>();
+        let record = Record {
+            id: RecordId::default(),
+            lane: target.lane,
+            key: target_key,
+            project: target_project,
+            received,
+            items,
+            headers,
+            stored_size: bytes.len(),
+            stored_encoding: encoding,
+            body: Some(Body { bytes, encoding }),
+            fallback: None,
+            memory: memory.split_off(0),
+            attempts: 0,
+            refused_since: None,
+        };
+        records.push((target.clone(), Box::new(record), event_id, occupied));
+    }
+    memory
+        .grow_to(records.iter().map(|(.., occupied)| occupied).sum())
+        .map_err(|OverBudget| QueueError::Full)?;
+    Ok(records
+        .into_iter()
+        .map(|(target, mut record, event_id, occupied)| {
+            record.memory = memory.split_off(occupied);
+            Prepared { target, record, event_id }
+        })
+        .collect())
+}
+
+/// Writes the target into the envelope's own header.
+fn address(envelope: &mut Envelope, to: &Destination, sender: &Sender, target_key: ProjectKey) {
+    let key = sender.credentials.key;
+    let header = envelope.header_mut();
+    // An envelope that names its sender itself goes on as it is, unless it goes elsewhere.
+    if !sender.is_own_word || matches!(to, Destination::Project(_)) {
+        header.dsn = Some(to.dsn(key, sender.project));
+    }
+    // A key that exists only here is nobody's in the sampling context either; one of another project stays.
+    if let Some(Trace::Valid(context)) = &mut header.trace
+        && context.public_key == key
+    {
+        context.public_key = target_key;
+    }
+}
 
 /// From this size on compressing takes long enough to be done beside the sockets.
 const COMPRESS_ASIDE: usize = 512 * 1024;
@@ -326,13 +394,14 @@ async fn compress(
 }
 
 /// The headers of the request to the upstream, all but those about the body (`spec/ingest.md` 9.2).
-fn upstream_headers(header: &EnvelopeHeader, credentials: &Credentials) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(8);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-sentry-envelope"));
-    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
-    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+fn upstream_headers(
+    header: &EnvelopeHeader,
+    credentials: &Credentials,
+    target_key: ProjectKey,
+) -> HeaderMap {
+    let mut headers = common_headers();
     let version = header.version.unwrap_or(credentials.version);
-    let auth = AuthHeader::new(credentials.key).version(version).client(header.client.as_deref());
+    let auth = AuthHeader::new(target_key).version(version).client(header.client.as_deref());
     headers.insert(HeaderName::from_static("x-sentry-auth"), auth.into());
     for (name, value) in [
         (HeaderName::from_static("x-forwarded-for"), &header.forwarded_for),

@@ -10,10 +10,13 @@ use relay_protocol::DiscardReason;
 
 /// Counts of envelope items since the relay started.
 ///
-/// `received == delivered + waiting + discarded` holds whenever no request is in the middle of its way.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// `recovered + received == delivered + waiting + discarded` holds whenever no request is in the middle of its way. An
+/// item that goes to several targets counts once for each.
+#[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Stats {
+    /// Found waiting in the spool at the start.
+    pub recovered: u64,
     /// In envelopes that could be read, from authenticated senders.
     pub received: u64,
     /// Taken by the upstream.
@@ -22,9 +25,16 @@ pub struct Stats {
     pub waiting: u64,
     /// By reason: `rate_limited:<code>`, `too_large:<type>`, `upstream_refused:<status>`, …
     pub discarded: BTreeMap<String, u64>,
+    /// What is in the spool, how long its commits take, and what is wrong with it; `None` without one.
+    pub spool: Option<relay_spool::Status>,
 }
 
 impl Stats {
+    /// Whether every item is accounted for.
+    pub fn adds_up(&self) -> bool {
+        self.recovered + self.received == self.delivered + self.waiting + self.discarded_total()
+    }
+
     /// The sum over all reasons.
     pub fn discarded_total(&self) -> u64 {
         self.discarded.values().sum()
@@ -40,6 +50,14 @@ pub(crate) enum Loss {
     UnknownType,
     /// There was no room for the envelope; the SDK was told so.
     QueueFull,
+    /// Waited for longer than it may.
+    Expired,
+    /// Made way for newer envelopes in a spool that was full.
+    SpoolFull,
+    /// Could not be stored; the SDK was told so.
+    SpoolFailed,
+    /// Was not what had been stored any more when it was read.
+    Damaged,
     /// Could not be decoded again, to be sent in another encoding.
     Unreadable,
     /// The upstream said no, for good or for longer than the grace period.
@@ -66,6 +84,10 @@ impl fmt::Display for Loss {
             Self::Policy(reason) => f.write_str(reason.as_str()),
             Self::UnknownType => f.write_str("unknown_type"),
             Self::QueueFull => f.write_str("queue_full"),
+            Self::Expired => f.write_str("expired"),
+            Self::SpoolFull => f.write_str("spool_full"),
+            Self::SpoolFailed => f.write_str("spool_failed"),
+            Self::Damaged => f.write_str("spool_damaged"),
             Self::Unreadable => f.write_str("internal"),
             Self::Refused(status) => write!(f, "upstream_refused:{}", status.as_u16()),
             Self::LimitedUpstream => f.write_str("upstream_rate_limited"),
@@ -80,6 +102,7 @@ impl fmt::Display for Loss {
 /// Where every item is entered when it comes and when it goes.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
+    recovered: AtomicU64,
     received: AtomicU64,
     delivered: AtomicU64,
     waiting: AtomicU64,
@@ -87,6 +110,12 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
+    /// Items that waited when the relay started.
+    pub(crate) fn recovered(&self, items: u64) {
+        self.recovered.fetch_add(items, Ordering::Relaxed);
+        self.waiting.fetch_add(items, Ordering::Relaxed);
+    }
+
     pub(crate) fn received(&self, items: u64) {
         self.received.fetch_add(items, Ordering::Relaxed);
     }
@@ -123,12 +152,20 @@ impl Ledger {
         rest
     }
 
-    pub(crate) fn stats(&self) -> Stats {
+    /// What a damaged file took with it, only the spool knows.
+    pub(crate) fn stats(&self, spool: Option<relay_spool::Status>) -> Stats {
+        let damaged = spool.as_ref().map_or(0, |status| status.lost_items);
+        let mut discarded = self.discarded.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if damaged > 0 {
+            *discarded.entry(Loss::Damaged.to_string()).or_default() += damaged;
+        }
         Stats {
+            recovered: self.recovered.load(Ordering::Relaxed),
             received: self.received.load(Ordering::Relaxed),
             delivered: self.delivered.load(Ordering::Relaxed),
-            waiting: self.waiting.load(Ordering::Relaxed),
-            discarded: self.discarded.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            waiting: self.waiting.load(Ordering::Relaxed).saturating_sub(damaged),
+            discarded,
+            spool,
         }
     }
 }

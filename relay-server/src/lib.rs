@@ -8,7 +8,7 @@
 //! - [`HttpClient`]: the client towards the upstream, for whoever sends something themselves.
 //!
 //! Inside, a request goes accept (`running`) → `service` (route) → `ingest` (authenticate, decode,
-//! admit, encode, queue) → answer; and in tasks of its own `forward` → `settle`.
+//! admit, encode) → `storing` → answer; and in tasks of its own `queue` → `forward` → `settle`.
 #![forbid(unsafe_code)]
 
 pub mod config;
@@ -20,12 +20,14 @@ mod client;
 mod encoding;
 mod forward;
 mod ingest;
+mod lane;
 mod learned;
 mod ledger;
 mod meta;
 mod pace;
 mod passthrough;
 mod queue;
+mod record;
 mod rejection;
 mod relay;
 mod reply;
@@ -33,6 +35,9 @@ mod running;
 mod service;
 mod settle;
 mod store;
+mod storing;
+mod target;
+mod upkeep;
 
 pub use crate::client::{ClientError, HttpClient};
 pub use crate::config::Config;

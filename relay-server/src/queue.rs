@@ -1,53 +1,26 @@
-//! The queue between accepting and forwarding: in memory, oldest first, paid for from the byte budget.
+//! The queue between accepting and forwarding, one for each upstream: a lane for each target, each oldest first, taking
+//! turns at one pace. The spool has everything that waits; what stands here is the front of it.
+//!
+//! Without a spool (`durability: memory`) what stands here is all there is.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
-use http::HeaderMap;
-use relay_compression::ContentEncoding;
-use relay_dsn::ProjectKey;
-use relay_protocol::DataCategories;
+use relay_spool::{RecordId, Schedule, Spool};
 use tokio::sync::Notify;
 
-use crate::budget::Reservation;
+use crate::budget::Budget;
+use crate::lane::{FETCHED, Lane, Wait};
+use crate::ledger::{Ledger, Loss};
 use crate::pace::{Change, Pace, PaceSettings};
-
-/// One envelope on its way to the upstream: what must be known to send it, beside the bytes to send.
-#[derive(Debug)]
-pub(crate) struct Record {
-    pub(crate) key: ProjectKey,
-    pub(crate) project: u64,
-    /// The categories of each item, to hold back what is rate limited.
-    pub(crate) items: Box<[DataCategories]>,
-    /// Of the upstream request; all but the encoding.
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: Bytes,
-    pub(crate) encoding: ContentEncoding,
-    /// The encoding to try instead of the upstream's usual one, which it refused for this envelope.
-    pub(crate) fallback: Option<ContentEncoding>,
-    pub(crate) memory: Reservation,
-    /// Attempts that the upstream answered without taking the envelope.
-    pub(crate) attempts: u32,
-    pub(crate) refused_since: Option<Instant>,
-}
-
-impl Record {
-    pub(crate) fn item_count(&self) -> u64 {
-        self.items.len() as u64
-    }
-}
-
-/// A place in the order of arrival.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place(u64);
+use crate::record::{RECORD_OVERHEAD, Record};
 
 /// What [`Queue::take`] found.
 #[derive(Debug)]
 pub(crate) enum Next {
     /// This one may go now; the caller owes one of the settling calls.
-    Send(Place, Box<Record>),
+    Send(Box<Record>),
     /// Nothing now; the pacer knows when there will be.
     Nothing,
 }
@@ -59,84 +32,224 @@ pub(crate) struct Closed;
 #[derive(Debug)]
 pub(crate) struct Queue {
     state: Mutex<State>,
-    /// Told whenever the answer of [`Queue::due`] may have changed, and of every settling once closed.
-    changed: Notify,
-}
-
-/// What a record waits for that may not go now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wait {
-    /// A pause after an attempt.
-    Backoff,
-    /// The end of a rate limit.
-    Limit,
+    spool: Option<Spool>,
+    budget: Arc<Budget>,
+    ledger: Arc<Ledger>,
+    /// Told whenever the answer of [`Queue::due`] may have changed, and of every settling once closed. All queues
+    /// share it.
+    changed: Arc<Notify>,
 }
 
 #[derive(Debug)]
 struct State {
-    ready: BTreeMap<Place, Box<Record>>,
-    later: BTreeMap<(Instant, Place), (Wait, Box<Record>)>,
-    in_flight: usize,
+    lanes: Vec<Lane>,
+    /// The lane whose turn it is.
+    turn: usize,
+    in_flight: BTreeSet<RecordId>,
+    /// Records in flight that the spool has given up meanwhile, and why: lost, unless they are delivered.
+    given_up: BTreeMap<RecordId, Loss>,
     pace: Pace,
-    next_place: u64,
+    /// Records came in without anybody who would look after them.
+    unattended: bool,
+    /// Of the last record, where there is no spool to give numbers.
+    last_id: u64,
     closed: bool,
 }
 
+/// What waits for longer than this waits on the disk.
+const LONG: Duration = Duration::from_secs(30);
+
+/// The spool could not be read: the next try.
+const READ_AGAIN: Duration = Duration::from_secs(1);
+
 impl Queue {
-    pub(crate) fn new(settings: PaceSettings) -> Self {
+    pub(crate) fn new(
+        lanes: Vec<Lane>,
+        settings: PaceSettings,
+        spool: Option<Spool>,
+        budget: Arc<Budget>,
+        ledger: Arc<Ledger>,
+        changed: Arc<Notify>,
+    ) -> Self {
         let state = State {
-            ready: BTreeMap::new(),
-            later: BTreeMap::new(),
-            in_flight: 0,
+            lanes,
+            turn: 0,
+            in_flight: BTreeSet::new(),
+            given_up: BTreeMap::new(),
             pace: Pace::new(settings),
-            next_place: 0,
+            unattended: true,
+            last_id: 0,
             closed: false,
         };
-        Self { state: Mutex::new(state), changed: Notify::new() }
+        Self { state: Mutex::new(state), spool, budget, ledger, changed }
     }
 
-    /// Appends a record.
-    pub(crate) fn push(&self, record: Box<Record>) -> Result<(), Closed> {
+    pub(crate) fn spool(&self) -> Option<&Spool> {
+        self.spool.as_ref()
+    }
+
+    /// Takes in a record that has no number yet, where there is no spool.
+    pub(crate) fn push(&self, mut record: Box<Record>) -> Result<(), Closed> {
         let mut state = self.state();
         if state.closed {
             return Err(Closed);
         }
-        let place = Place(state.next_place);
-        state.next_place += 1;
-        state.ready.insert(place, record);
+        state.last_id += 1;
+        record.id = RecordId::new(state.last_id);
+        self.arrive(state, record);
+        Ok(())
+    }
+
+    /// Takes in a record that was just stored, on the thread of the spool: so they come in the order of their numbers.
+    pub(crate) fn stored(&self, mut record: Box<Record>) {
+        // Bodies that wait must leave room for those that arrive.
+        if self.budget.is_half_taken() {
+            record.leave_body();
+        }
+        self.arrive(self.state(), record);
+    }
+
+    fn arrive(&self, mut state: MutexGuard<'_, State>, record: Box<Record>) {
+        if let Some(lane) = state.lanes.get_mut(record.lane) {
+            lane.arrive(record);
+        }
         let paused = state.pace.resume_at().is_some();
         drop(state);
         if paused {
             self.changed.notify_waiters();
         }
-        Ok(())
     }
 
-    /// The oldest record that may be sent at `now`.
+    /// Nobody else looks after what came in.
+    pub(crate) fn look_after(&self) {
+        self.state().unattended = true;
+        self.changed.notify_waiters();
+    }
+
+    /// The oldest record that may be sent at `now`, of the lane whose turn it is.
     pub(crate) fn take(&self, now: Instant) -> Next {
         let mut state = self.state();
+        state.unattended = false;
         state.ripen(now);
-        if state.ready.is_empty() {
+        if state.closed && self.spool.is_some() && state.pace.resume_at().is_some() {
+            // The upstream is away, and nothing is lost by leaving.
             return Next::Nothing;
         }
+        let lanes = state.lanes.len();
+        let mut turns = (0..lanes).map(|step| (state.turn + step) % lanes);
+        let Some(lane) = turns.find(|lane| state.lanes.get(*lane).is_some_and(Lane::is_ready))
+        else {
+            return Next::Nothing;
+        };
         if !state.pace.start(now) {
             return Next::Nothing;
         }
-        state.in_flight += 1;
-        let (place, record) =
-            state.ready.pop_first().expect("looked at above, under the same lock");
-        Next::Send(place, record)
+        state.turn = (lane + 1) % lanes;
+        let record = state.lanes.get_mut(lane).and_then(Lane::pop);
+        let record = record.expect("looked at above, under the same lock");
+        state.in_flight.insert(record.id);
+        Next::Send(record)
     }
 
-    /// The upstream answered and has taken care of the record.
-    pub(crate) fn settled(&self) -> Option<Change> {
-        self.landed(|state| state.pace.answered())
+    /// Fetches from the disk what is missing at the front.
+    pub(crate) fn refill(self: &Arc<Self>, now: Instant) {
+        let Some(spool) = &self.spool else { return };
+        let mut state = self.state();
+        if state.closed {
+            return;
+        }
+        let wanted: Vec<_> = (0..)
+            .zip(&mut state.lanes)
+            .filter_map(|(index, lane)| Some((index, lane.fetch(now)?)))
+            .collect();
+        drop(state);
+        for (index, (target, after)) in wanted {
+            let queue = Arc::clone(self);
+            spool.load(target, after, FETCHED, SystemTime::now(), move |loaded| {
+                queue.fetched(index, loaded);
+            });
+        }
+    }
+
+    fn fetched(&self, index: usize, loaded: Result<relay_spool::Loaded, relay_spool::SpoolError>) {
+        let now = (Instant::now(), SystemTime::now());
+        let mut state = self.state();
+        let Some(lane) = state.lanes.get_mut(index) else { return };
+        let mut unreadable = Vec::new();
+        let done = lane.fetched(loaded, now.0 + READ_AGAIN, now, |stored| {
+            let memory = self.budget.take(RECORD_OVERHEAD);
+            let record = Record::from_stored(stored, index, memory);
+            if record.is_none() {
+                unreadable.push(stored.reference());
+                self.ledger.lost(stored.meta.item_count.into(), &Loss::Unreadable);
+            }
+            record.map(Box::new)
+        });
+        state.unattended = true;
+        drop(state);
+        match (done, &self.spool) {
+            (Err(error), _) => tracing::error!(%error, "what waits on the disk cannot be read"),
+            (Ok(()), Some(spool)) => unreadable.into_iter().for_each(|record| spool.remove(record)),
+            (Ok(()), None) => {}
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// The upstream answered and has taken the record.
+    pub(crate) fn delivered(&self, record: Box<Record>) -> Option<Change> {
+        self.settled(record, |ledger, items| ledger.delivered(items))
+    }
+
+    /// The upstream answered, and this is what became of the items of the record; nothing waits any more.
+    pub(crate) fn settled(
+        &self,
+        record: Box<Record>,
+        account: impl FnOnce(&Ledger, u64),
+    ) -> Option<Change> {
+        self.forget(&record);
+        self.landed(|state| {
+            state.given_up.remove(&record.id);
+            account(&self.ledger, record.item_count());
+            state.in_flight.remove(&record.id);
+            state.pace.answered()
+        })
+    }
+
+    /// The record cannot be sent, whatever the upstream says.
+    pub(crate) fn unsendable(&self, record: Box<Record>, loss: &Loss) {
+        self.forget(&record);
+        self.landed(|state| {
+            state.given_up.remove(&record.id);
+            self.ledger.lost(record.item_count(), loss);
+            state.in_flight.remove(&record.id);
+            state.pace.unused();
+            None
+        });
+    }
+
+    /// The record was not in the spool any more when its body was wanted. Why is accounted for already: the spool counts
+    /// what a damaged file took with it; or else it was given up on the way.
+    pub(crate) fn vanished(&self, record: Box<Record>) {
+        self.landed(|state| {
+            state.in_flight.remove(&record.id);
+            if let Some(loss) = state.given_up.remove(&record.id) {
+                self.ledger.lost(record.item_count(), &loss);
+            }
+            state.pace.unused();
+            None
+        });
+    }
+
+    fn forget(&self, record: &Record) {
+        if let Some(spool) = &self.spool {
+            spool.remove(record.reference());
+        }
     }
 
     /// The upstream answered, but the record stays; it may be sent again at `at`.
-    pub(crate) fn put_off(&self, place: Place, record: Box<Record>, at: Instant) -> Option<Change> {
+    pub(crate) fn put_off(&self, record: Box<Record>, at: Instant) -> Option<Change> {
         self.landed(|state| {
-            state.later.insert((at, place), (Wait::Backoff, record));
+            self.keep(state, record, Some((at, Wait::Backoff)));
             state.pace.answered()
         })
     }
@@ -144,7 +257,6 @@ impl Queue {
     /// The upstream is away; the record goes back to its place, or steps aside until `aside`.
     pub(crate) fn put_back(
         &self,
-        place: Place,
         record: Box<Record>,
         aside: Option<Instant>,
         started: Instant,
@@ -152,28 +264,86 @@ impl Queue {
         jitter: f64,
     ) -> Option<Change> {
         self.landed(|state| {
-            match aside {
-                None => drop(state.ready.insert(place, record)),
-                Some(at) => drop(state.later.insert((at, place), (Wait::Backoff, record))),
-            }
+            self.keep(state, record, aside.map(|at| (at, Wait::Backoff)));
             state.pace.failed(started, now, jitter)
         })
     }
 
     /// The record was not sent after all; it may be at `at`.
-    pub(crate) fn hold(&self, place: Place, record: Box<Record>, at: Instant) {
+    pub(crate) fn hold(&self, record: Box<Record>, at: Instant) {
+        self.not_sent(record, at, Wait::Limit);
+    }
+
+    /// The record could not be read or had no room in memory just now.
+    pub(crate) fn try_again(&self, record: Box<Record>, at: Instant) {
+        self.not_sent(record, at, Wait::Backoff);
+    }
+
+    fn not_sent(&self, record: Box<Record>, at: Instant, wait: Wait) {
         self.landed(|state| {
-            state.later.insert((at, place), (Wait::Limit, record));
+            self.keep(state, record, Some((at, wait)));
             state.pace.unused();
             None
         });
     }
 
+    /// Puts a record that was in flight to where it waits: in its lane, or on the disk alone.
+    fn keep(&self, state: &mut State, mut record: Box<Record>, wait: Option<(Instant, Wait)>) {
+        state.in_flight.remove(&record.id);
+        if let Some(loss) = state.given_up.remove(&record.id) {
+            return self.ledger.lost(record.item_count(), &loss);
+        }
+        let Some(lane) = state.lanes.get_mut(record.lane) else { return };
+        let pause = wait.map(|(at, _)| at.saturating_duration_since(Instant::now()));
+        let on_disk = pause.filter(|pause| *pause > LONG || !lane.has_room_to_wait());
+        if let Some(spool) = &self.spool {
+            // From now on on disk alone: it has had its turn.
+            record.leave_body();
+            let due = on_disk.map(|pause| SystemTime::now() + pause);
+            let schedule: Schedule = record.schedule(due);
+            if schedule != Schedule::default() {
+                spool.reschedule(record.id, schedule);
+            }
+        }
+        match wait {
+            None => lane.come_back(record),
+            Some((at, _)) if on_disk.is_some() && self.spool.is_some() => lane.wait_on_disk(at),
+            Some((at, wait)) => lane.wait_here(at, wait, record),
+        }
+    }
+
+    /// The spool has given up these records of `lane`, with so many items each.
+    pub(crate) fn given_up(
+        &self,
+        lane: usize,
+        records: impl IntoIterator<Item = (RecordId, u32)>,
+        loss: &Loss,
+    ) {
+        let mut state = self.state();
+        for (id, items) in records {
+            if state.in_flight.contains(&id) {
+                state.given_up.insert(id, loss.clone());
+                continue;
+            }
+            if let Some(lane) = state.lanes.get_mut(lane) {
+                lane.take_out(id);
+            }
+            self.ledger.lost(items.into(), loss);
+        }
+    }
+
+    /// Gives up what was received before `before` and stands here; for a queue without a spool, which does this itself.
+    pub(crate) fn expire(&self, before: SystemTime) {
+        let mut state = self.state();
+        let items = state.lanes.iter_mut().map(|lane| lane.drop_older(before)).sum();
+        self.ledger.lost(items, &Loss::Expired);
+    }
+
     fn landed(&self, change: impl FnOnce(&mut State) -> Option<Change>) -> Option<Change> {
         let mut state = self.state();
-        state.in_flight -= 1;
         let change = change(&mut state);
-        let tell = state.closed || state.pace.resume_at().is_some() || !state.later.is_empty();
+        let waits = state.lanes.iter().any(|lane| lane.due().is_some());
+        let tell = state.closed || state.pace.resume_at().is_some() || waits;
         drop(state);
         if tell {
             self.changed.notify_waiters();
@@ -184,59 +354,54 @@ impl Queue {
     /// Whether another envelope could be sent at once.
     pub(crate) fn has_work(&self, now: Instant) -> bool {
         let mut state = self.state();
+        state.unattended = false;
         state.ripen(now);
-        !state.ready.is_empty() && state.pace.has_room(now)
+        state.has_ready() && state.pace.has_room(now)
+    }
+
+    /// Records on their way to the upstream.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.state().in_flight.len()
     }
 
     /// When the next record that cannot go now may go.
     pub(crate) fn due(&self) -> Option<Instant> {
         let state = self.state();
+        if state.unattended {
+            return Some(Instant::now());
+        }
         // With the window full the end of the pause changes nothing, but the next settling does.
         let paused = state.pace.resume_at();
-        let paused = paused.filter(|_| !state.ready.is_empty() && !state.pace.is_full());
-        let later = state.later.keys().next().map(|(at, _)| *at);
-        [paused, later].into_iter().flatten().min()
+        let paused = paused.filter(|_| state.has_ready() && !state.pace.is_full());
+        state.lanes.iter().map(Lane::due).chain([paused]).flatten().min()
     }
 
-    /// Completes when the answer of [`Queue::due`] may have changed since the future was enabled.
-    pub(crate) fn changed(&self) -> tokio::sync::futures::Notified<'_> {
-        self.changed.notified()
-    }
-
-    /// Takes nothing more. What waits after a failed attempt may be tried at once, for the last time perhaps.
+    /// Takes nothing more. Without a spool what waits after a failed attempt may be tried at once, for the last time
+    /// perhaps; with one it can wait for the next start.
     pub(crate) fn close(&self) {
         let mut state = self.state();
         state.closed = true;
-        state.pace.resume();
-        for ((at, place), (wait, record)) in std::mem::take(&mut state.later) {
-            match wait {
-                Wait::Backoff => drop(state.ready.insert(place, record)),
-                Wait::Limit => drop(state.later.insert((at, place), (wait, record))),
-            }
+        if self.spool.is_none() {
+            state.pace.resume();
+            state.lanes.iter_mut().for_each(Lane::hurry);
         }
         drop(state);
         self.changed.notify_waiters();
     }
 
-    /// Completes when nothing waits and nothing is on its way, or when nothing of what waits may be sent
-    /// before `deadline`.
-    pub(crate) async fn settled_or_hopeless(&self, deadline: Instant) {
-        loop {
-            let mut changed = std::pin::pin!(self.changed());
-            // From here on no change is missed, also one between the look and the wait.
-            changed.as_mut().enable();
-            if self.is_over(deadline) {
-                return;
-            }
-            changed.await;
-        }
-    }
-
-    fn is_over(&self, deadline: Instant) -> bool {
+    /// Whether, once closed, nothing is on its way any more and nothing of what waits may be sent before `deadline`;
+    /// with a spool, whether nothing stands in front that could be sent at once.
+    pub(crate) fn is_over(&self, deadline: Instant) -> bool {
         let state = self.state();
-        let paused = state.pace.resume_at().is_some_and(|at| at > deadline);
-        let waits_longer = state.later.keys().next().is_none_or(|(at, _)| *at > deadline);
-        state.in_flight == 0 && (state.ready.is_empty() || paused) && waits_longer
+        let resume_at = state.pace.resume_at();
+        let (paused, waits_longer) = match &self.spool {
+            Some(_) => (resume_at.is_some(), true),
+            None => (
+                resume_at.is_some_and(|at| at > deadline),
+                state.lanes.iter().filter_map(Lane::due).all(|at| at > deadline),
+            ),
+        };
+        state.in_flight.is_empty() && (!state.has_ready() || paused) && waits_longer
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -245,15 +410,12 @@ impl Queue {
 }
 
 impl State {
-    /// Moves what has waited long enough back into the order of arrival.
     fn ripen(&mut self, now: Instant) {
-        while let Some(entry) = self.later.first_entry() {
-            if entry.key().0 > now {
-                break;
-            }
-            let ((_, place), (_, record)) = entry.remove_entry();
-            self.ready.insert(place, record);
-        }
+        self.lanes.iter_mut().for_each(|lane| lane.ripen(now));
+    }
+
+    fn has_ready(&self) -> bool {
+        self.lanes.iter().any(Lane::is_ready)
     }
 }
 
@@ -262,38 +424,54 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::budget::Budget;
+    use http::HeaderMap;
+    use relay_compression::ContentEncoding;
+
+    use crate::record::Items;
 
     fn record(name: u64) -> Box<Record> {
+        record_of(0, name)
+    }
+
+    fn record_of(lane: usize, name: u64) -> Box<Record> {
         Box::new(Record {
+            id: RecordId::default(),
+            lane,
             key: "a94ae32be2582e0bcb7b0ba0d8ba36f3".parse().expect("a key"),
             project: name,
-            items: Box::default(),
+            received: SystemTime::UNIX_EPOCH,
+            items: Items::from_text(r#"{"error":1}"#).expect("a count"),
             headers: HeaderMap::new(),
-            body: Bytes::new(),
-            encoding: ContentEncoding::Identity,
+            body: None,
+            stored_size: 0,
+            stored_encoding: ContentEncoding::Identity,
             fallback: None,
-            memory: Budget::new(0).reserve(0).expect("nothing fits into nothing"),
+            memory: Budget::new(0).take(0),
             attempts: 0,
             refused_since: None,
         })
     }
 
     fn queue(names: impl IntoIterator<Item = u64>) -> Queue {
-        let queue = Queue::new(PaceSettings {
+        let pace = PaceSettings {
             max_in_flight: 4,
             retry_delay: Duration::from_secs(1),
             max_retry_interval: Duration::from_secs(60),
             outage_grace_period: Duration::from_secs(10),
-        });
+        };
+        let lanes = vec![Lane::default(), Lane::default()];
+        let (budget, ledger) = (Budget::new(0), Arc::default());
+        let queue = Queue::new(lanes, pace, None, budget, ledger, Arc::default());
+        // As it is after the first look.
+        queue.has_work(Instant::now());
         names.into_iter().for_each(|name| queue.push(record(name)).expect("it is open"));
         queue
     }
 
     #[track_caller]
-    fn take(queue: &Queue, now: Instant) -> (Place, Box<Record>) {
+    fn take(queue: &Queue, now: Instant) -> Box<Record> {
         match queue.take(now) {
-            Next::Send(place, record) => (place, record),
+            Next::Send(record) => record,
             Next::Nothing => panic!("nothing may be sent"),
         }
     }
@@ -305,39 +483,40 @@ mod tests {
     #[test]
     fn a_record_that_comes_back_keeps_its_place() {
         let (queue, now) = (queue([1, 2, 3]), Instant::now());
-        let (place, first) = take(&queue, now);
-        queue.put_back(place, first, None, now, now, 1.0);
+        let first = take(&queue, now);
+        queue.put_back(first, None, now, now, 1.0);
         assert!(matches!(queue.take(now), Next::Nothing), "the upstream is given a pause");
-        assert_eq!(take(&queue, after(now, 1)).1.project, 1);
+        assert_eq!(take(&queue, after(now, 1)).project, 1);
     }
 
     #[test]
     fn a_record_that_steps_aside_lets_others_go_first() {
         let (queue, now) = (queue([1, 2]), Instant::now());
-        let (place, first) = take(&queue, now);
-        queue.put_back(place, first, Some(after(now, 5)), now, now, 1.0);
-        assert_eq!(take(&queue, after(now, 1)).1.project, 2);
-        queue.settled();
+        let first = take(&queue, now);
+        queue.put_back(first, Some(after(now, 5)), now, now, 1.0);
+        let second = take(&queue, after(now, 1));
+        assert_eq!(second.project, 2);
+        queue.delivered(second);
         assert_eq!(queue.due(), Some(after(now, 5)));
-        assert_eq!(take(&queue, after(now, 5)).1.project, 1);
+        assert_eq!(take(&queue, after(now, 5)).project, 1);
     }
 
     #[test]
     fn nothing_is_due_while_the_only_probe_is_under_way() {
         let (queue, now) = (queue([1, 2]), Instant::now());
-        let (place, first) = take(&queue, now);
-        let _probe = take(&queue, now);
-        queue.put_back(place, first, None, now, now, 1.0);
+        let first = take(&queue, now);
+        let probe = take(&queue, now);
+        queue.put_back(first, None, now, now, 1.0);
         assert_eq!(queue.due(), None, "the second may be settled first, and tells then");
-        queue.settled();
+        queue.delivered(probe);
         assert!(queue.has_work(after(now, 1)));
     }
 
     #[test]
     fn what_is_pushed_during_a_pause_is_due_at_its_end() {
         let (queue, now) = (queue([1]), Instant::now());
-        let (place, first) = take(&queue, now);
-        queue.put_back(place, first, Some(after(now, 60)), now, now, 1.0);
+        let first = take(&queue, now);
+        queue.put_back(first, Some(after(now, 60)), now, now, 1.0);
         assert_eq!(queue.due(), Some(after(now, 60)));
         queue.push(record(2)).expect("it is open");
         assert_eq!(queue.due(), Some(after(now, 1)));
@@ -347,13 +526,52 @@ mod tests {
     fn a_closed_queue_tries_again_what_failed_but_not_what_a_limit_holds() {
         let (queue, now) = (queue([1, 2]), Instant::now());
         let (failed, limited) = (take(&queue, now), take(&queue, now));
-        queue.put_off(failed.0, failed.1, after(now, 60));
-        queue.hold(limited.0, limited.1, after(now, 60));
+        queue.put_off(failed, after(now, 60));
+        queue.hold(limited, after(now, 60));
         queue.close();
         assert!(queue.push(record(3)).is_err());
         assert!(!queue.is_over(after(now, 10)));
-        assert_eq!(take(&queue, now).1.project, 1);
-        queue.settled();
+        let failed = take(&queue, now);
+        assert_eq!(failed.project, 1);
+        queue.delivered(failed);
         assert!(queue.is_over(after(now, 10)), "nothing else may go before the deadline");
+    }
+
+    #[test]
+    fn lanes_take_turns_however_much_waits_in_one() {
+        let (queue, now) = (queue([1, 2, 3]), Instant::now());
+        queue.push(record_of(1, 10)).expect("it is open");
+        let order = [(); 4].map(|()| take(&queue, now).project);
+        assert_eq!(order, [1, 10, 2, 3]);
+    }
+
+    #[test]
+    fn what_the_spool_gave_up_is_lost_once_unless_it_was_delivered_meanwhile() {
+        let (queue, now) = (queue([1, 2, 3]), Instant::now());
+        let (first, second) = (take(&queue, now), take(&queue, now));
+        let ids: Vec<RecordId> = (1..4).map(RecordId::new).collect();
+        queue.given_up(0, ids.into_iter().map(|id| (id, 1)), &Loss::SpoolFull);
+        assert_eq!(discarded(&queue), 1, "the third waited");
+        queue.delivered(first);
+        assert_eq!(discarded(&queue), 1);
+        queue.put_off(second, after(now, 60));
+        assert_eq!(discarded(&queue), 2, "it has no place to come back to");
+        assert!(!queue.has_work(after(now, 120)));
+    }
+
+    #[test]
+    fn without_a_spool_what_is_too_old_goes_from_here() {
+        let (queue, now) = (queue([1, 2]), Instant::now());
+        let first = take(&queue, now);
+        queue.put_off(first, after(now, 60));
+        queue.expire(SystemTime::UNIX_EPOCH);
+        assert_eq!(discarded(&queue), 0);
+        queue.expire(SystemTime::UNIX_EPOCH + Duration::from_secs(1));
+        assert_eq!(discarded(&queue), 2);
+        assert!(!queue.has_work(after(now, 60)));
+    }
+
+    fn discarded(queue: &Queue) -> u64 {
+        queue.ledger.stats(None).discarded_total()
     }
 }

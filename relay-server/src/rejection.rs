@@ -76,6 +76,8 @@ pub(crate) enum QueueError {
     Full,
     #[error("the envelope could not be encoded")]
     Encoding,
+    #[error("the envelope could not be stored")]
+    Spool,
 }
 
 /// When to come back after a 503, in seconds: the queue drains, or another relay takes over.

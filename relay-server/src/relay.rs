@@ -1,38 +1,43 @@
 //! The state of a running relay: what all workers share, and what each has for itself.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{HeaderValue, Uri};
+use http::HeaderValue;
 use relay_compression::{ContentEncoding, EncodeError, Encoder, Level};
-use relay_dsn::{Dsn, ProjectId, ProjectKey};
-use tokio::sync::watch;
+use relay_dsn::ProjectKey;
+use relay_spool::{Dropped, Spool, WhenFull};
+use tokio::sync::{Notify, watch};
 
 use crate::body::BodyLimits;
 use crate::budget::Budget;
-use crate::capture::CaptureStore;
+use crate::capture::{self, CaptureStore};
 use crate::client::HttpClient;
-use crate::config::{Config, Mode};
+use crate::config::{Config, Durability, Mode};
 use crate::encoding::UpstreamEncoding;
+use crate::lane::Lane;
 use crate::learned::LearnedLimits;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Loss, Stats};
 use crate::pace::PaceSettings;
 use crate::queue::Queue;
+use crate::running::StartError;
+use crate::target::{self, Origin, Routes, Target, Upstream};
 
 /// What all workers share.
 #[derive(Debug)]
 pub(crate) struct Relay {
     pub(crate) config: Config,
     pub(crate) budget: Arc<Budget>,
-    pub(crate) ledger: Ledger,
-    pub(crate) learned: LearnedLimits,
-    pub(crate) encoding: UpstreamEncoding,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) host_header: Option<HeaderValue>,
     pub(crate) pace: PaceSettings,
+    /// Everything that waits; `None` with `durability: memory`, except in capture mode, whose spool is in memory then.
+    pub(crate) spool: Option<Spool>,
     destination: Destination,
-    /// Where the envelopes' `dsn` points to.
-    origin: Origin,
+    /// Told when something that waits may go sooner than was known.
+    pub(crate) changed: Arc<Notify>,
     phase: watch::Sender<Phase>,
 }
 
@@ -40,7 +45,11 @@ pub(crate) struct Relay {
 #[derive(Debug)]
 pub(crate) enum Destination {
     Capture(CaptureStore),
-    Upstream(Queue),
+    /// The first one is that of the configuration; the others are those of `fan_out`.
+    Upstreams {
+        upstreams: Vec<Upstream>,
+        routes: Routes,
+    },
 }
 
 /// How far the relay is in its life.
@@ -53,88 +62,153 @@ pub(crate) enum Phase {
     Stopped,
 }
 
-#[derive(Debug)]
-struct Origin {
-    scheme: relay_dsn::Scheme,
-    uri_scheme: Scheme,
-    host: String,
-    port: Option<u16>,
-    authority: Authority,
-}
-
 impl Relay {
-    pub(crate) fn new(config: Config) -> Self {
+    /// A relay that has opened its spool and knows what waits in it.
+    pub(crate) fn new(config: Config) -> Result<Self, StartError> {
         let pace = PaceSettings {
             max_in_flight: config.limits.max_concurrent_requests,
             retry_delay: config.http.retry_delay,
             max_retry_interval: config.http.max_retry_interval,
             outage_grace_period: config.http.outage_grace_period,
         };
-        let destination = match config.mode {
-            Mode::Capture => Destination::Capture(CaptureStore::new(config.capture.max_size)),
-            Mode::Proxy => Destination::Upstream(Queue::new(pace.clone())),
+        let spool = open_spool(&config)?;
+        let budget = Budget::new(config.limits.max_memory);
+        let ledger = Arc::<Ledger>::default();
+        let changed = Arc::<Notify>::default();
+        let destination = match (config.mode, &spool) {
+            (Mode::Capture, Some(spool)) => {
+                let target = spool.target(capture::TARGET)?;
+                let local = format!("http://{}/", SocketAddr::new(config.host, config.port));
+                Destination::Capture(CaptureStore::new(spool.clone(), target, Origin::of(&local)))
+            }
+            (_, spool) => {
+                let number =
+                    |name: &str| spool.as_ref().map(|spool| spool.target(name)).transpose();
+                let (targets, routes) = target::plan(&config, number)?;
+                let waiting = spool.as_ref().map(Spool::status).unwrap_or_default();
+                let upstreams = targets.into_iter().map(|targets| {
+                    let lanes = targets.iter().map(|target| {
+                        let waits = waiting
+                            .targets
+                            .iter()
+                            .any(|(id, totals)| Some(*id) == target.id && totals.records > 0);
+                        Lane::new(target.id, waits)
+                    });
+                    let queue = Queue::new(
+                        lanes.collect(),
+                        pace.clone(),
+                        spool.clone(),
+                        Arc::clone(&budget),
+                        Arc::clone(&ledger),
+                        Arc::clone(&changed),
+                    );
+                    Upstream {
+                        encoding: UpstreamEncoding::new(config.http.encoding),
+                        learned: LearnedLimits::default(),
+                        queue: Arc::new(queue),
+                        targets,
+                    }
+                });
+                Destination::Upstreams { upstreams: upstreams.collect(), routes }
+            }
         };
-        Self {
-            budget: Budget::new(config.limits.max_memory),
-            ledger: Ledger::default(),
-            learned: LearnedLimits::default(),
-            encoding: UpstreamEncoding::new(config.http.encoding),
+        if let Some(spool) = &spool {
+            ledger.recovered(spool.status().total().items);
+        }
+        Ok(Self {
+            budget,
+            ledger,
             host_header: config
                 .http
                 .host_header
                 .as_deref()
                 .and_then(|host| HeaderValue::try_from(host).ok()),
             pace,
+            spool,
             destination,
-            origin: Origin::of(&config),
+            changed,
             phase: watch::Sender::new(Phase::Running),
             config,
-        }
+        })
     }
 
-    pub(crate) fn destination(&self) -> &Destination {
-        &self.destination
-    }
-
-    pub(crate) fn queue(&self) -> Option<&Queue> {
+    pub(crate) fn upstreams(&self) -> &[Upstream] {
         match &self.destination {
-            Destination::Upstream(queue) => Some(queue),
-            Destination::Capture(_) => None,
+            Destination::Upstreams { upstreams, .. } => upstreams,
+            Destination::Capture(_) => &[],
         }
+    }
+
+    /// The targets of what comes from this sender; none in capture mode.
+    pub(crate) fn targets(&self, key: ProjectKey, project: u64) -> &[Target] {
+        match &self.destination {
+            Destination::Upstreams { routes, .. } => routes.of(key, project),
+            Destination::Capture(_) => &[],
+        }
+    }
+
+    /// The upstream of `target`.
+    pub(crate) fn upstream(&self, target: &Target) -> &Upstream {
+        self.upstreams().get(target.upstream).expect("targets are made with their upstreams")
     }
 
     pub(crate) fn captured(&self) -> Option<&CaptureStore> {
         match &self.destination {
             Destination::Capture(store) => Some(store),
-            Destination::Upstream(_) => None,
+            Destination::Upstreams { .. } => None,
         }
     }
 
     pub(crate) fn has_upstream(&self) -> bool {
-        self.queue().is_some()
+        self.captured().is_none()
     }
 
-    /// The DSN that a forwarded envelope names.
-    pub(crate) fn dsn(&self, key: ProjectKey, project: u64) -> Dsn {
-        Dsn::new(
-            self.origin.scheme,
-            key,
-            &self.origin.host,
-            self.origin.port,
-            ProjectId::from(project),
-        )
+    /// Accounts for records that the spool has given up.
+    pub(crate) fn given_up(&self, dropped: &[Dropped], loss: &Loss) {
+        let lanes = self.upstreams().iter().flat_map(|upstream| {
+            upstream.targets.iter().map(move |target| (target.id, upstream, target.lane))
+        });
+        let lanes: HashMap<_, _> =
+            lanes.map(|(id, upstream, lane)| (id, (upstream, lane))).collect();
+        for piece in dropped.chunk_by(|one, other| one.target == other.target) {
+            let target = piece.first().map(|dropped| dropped.target);
+            match lanes.get(&target) {
+                Some((upstream, lane)) => {
+                    let records = piece.iter().map(|dropped| (dropped.id, dropped.item_count));
+                    upstream.queue.given_up(*lane, records, loss);
+                }
+                // Of a target that the configuration does not name any more, or captured.
+                None => {
+                    let items = piece.iter().map(|dropped| u64::from(dropped.item_count)).sum();
+                    self.ledger.lost(items, loss);
+                }
+            }
+        }
     }
 
-    /// Where the upstream takes envelopes of `project`.
-    pub(crate) fn envelope_uri(&self, project: u64) -> Uri {
-        let path = PathAndQuery::try_from(format!("/api/{project}/envelope/"))
-            .expect("digits between slashes");
-        Uri::builder()
-            .scheme(self.origin.uri_scheme.clone())
-            .authority(self.origin.authority.clone())
-            .path_and_query(path)
-            .build()
-            .expect("all three parts are there")
+    /// What became of every item so far.
+    pub(crate) fn stats(&self) -> Stats {
+        self.ledger.stats(self.spool.as_ref().map(Spool::status))
+    }
+
+    /// Why nothing should be sent here, for people; empty as long as data is taken in.
+    pub(crate) fn reasons_not_to_be_ready(&self) -> Vec<String> {
+        let mut reasons = Vec::new();
+        if self.phase() != Phase::Running {
+            reasons.push("shutting down".to_owned());
+        }
+        if !self.budget.has_room() {
+            reasons.push("limits.max_memory is taken".to_owned());
+        }
+        if let Some(spool) = &self.spool {
+            let status = spool.status();
+            reasons.extend(status.fault.as_ref().map(ToString::to_string));
+            // One that drops its oldest is meant to be full.
+            if status.when_full == WhenFull::Reject && status.is_nearly_full() {
+                reasons.push("the spool is nearly full".to_owned());
+            }
+        }
+        reasons
     }
 
     pub(crate) fn body_limits(&self, max_size: usize) -> BodyLimits {
@@ -167,31 +241,22 @@ impl Relay {
     }
 }
 
-impl Origin {
-    fn of(config: &Config) -> Self {
-        let upstream = match config.mode {
-            // What is captured goes nowhere: its DSN is the one that the SDK has.
-            Mode::Capture => {
-                format!("http://{}/", std::net::SocketAddr::new(config.host, config.port))
-            }
-            Mode::Proxy => config.upstream.as_str().to_owned(),
-        };
-        let url =
-            url::Url::parse(&upstream).expect("made of an address, or checked when configured");
-        let host = url.host_str().unwrap_or_default().to_owned();
-        let is_https = url.scheme() == "https";
-        let authority = match url.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.clone(),
-        };
-        Self {
-            scheme: if is_https { relay_dsn::Scheme::Https } else { relay_dsn::Scheme::Http },
-            uri_scheme: if is_https { Scheme::HTTPS } else { Scheme::HTTP },
-            authority: Authority::try_from(authority).expect("host and port of a URL"),
-            port: url.port(),
-            host,
-        }
-    }
+/// The spool that the configuration asks for. Only capture needs one in memory: to be read from.
+fn open_spool(config: &Config) -> Result<Option<Spool>, StartError> {
+    let (max_bytes, when_full) = match config.mode {
+        Mode::Capture => (config.capture.max_size, WhenFull::DropOldest),
+        Mode::Proxy => (config.spool.max_disk_size, config.spool.when_full),
+    };
+    let settings = relay_spool::Settings {
+        max_bytes: max_bytes as u64,
+        when_full,
+        ..relay_spool::Settings::default()
+    };
+    Ok(match (config.spool.durability, config.mode) {
+        (Durability::Disk, _) => Some(Spool::open(&config.spool.path, settings)?),
+        (Durability::Memory, Mode::Capture) => Some(Spool::in_memory(settings)?),
+        (Durability::Memory, Mode::Proxy) => None,
+    })
 }
 
 /// What each worker thread has for itself: connections to the upstream and codec state, so that the way of

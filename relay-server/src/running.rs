@@ -21,11 +21,12 @@ use tokio::sync::mpsc::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::client::{ClientError, HttpClient};
-use crate::config::{Config, Limits};
+use crate::config::{Config, Durability, Limits};
 use crate::forward;
 use crate::ledger::{Loss, Stats};
 use crate::relay::{Phase, Relay, Worker};
 use crate::service::respond;
+use crate::upkeep;
 
 /// Why a relay could not start.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,12 @@ pub enum StartError {
     /// The client towards the upstream could not be made.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The spool could not be opened: in use by another relay, or not readable.
+    #[error(transparent)]
+    Spool(#[from] relay_spool::OpenError),
+    /// The spool was opened and failed then.
+    #[error("cannot use the spool")]
+    SpoolUse(#[from] relay_spool::SpoolError),
     /// No thread, or no epoll.
     #[error("cannot start a worker")]
     Worker(#[source] std::io::Error),
@@ -78,7 +85,7 @@ pub fn start(mut config: Config) -> Result<Running, StartError> {
     config.port = address.port();
 
     let threads = config.limits.max_thread_count.unwrap_or_else(cores).max(1);
-    let relay = Arc::new(Relay::new(config));
+    let relay = Arc::new(Relay::new(config)?);
     let mut running = Running { relay: Arc::clone(&relay), address, threads: Vec::new() };
     let (unanswered, all_answered) = channel(1);
     let (inboxes, messages): (Vec<_>, Vec<_>) = (0..threads).map(|_| unbounded_channel()).unzip();
@@ -119,7 +126,7 @@ impl Running {
 
     /// What became of every item so far.
     pub fn stats(&self) -> Stats {
-        self.relay.ledger.stats()
+        self.relay.stats()
     }
 
     /// Begins to stop and returns at once; [`Running::wait`] tells when it is over. An immediate shutdown
@@ -133,7 +140,7 @@ impl Running {
         Stopper(Arc::clone(&self.relay))
     }
 
-    /// Blocks until the relay has stopped, and gives the last count: nothing waits any more.
+    /// Blocks until the relay has stopped, and gives the last count: what waits is in the spool.
     pub fn wait(mut self) -> Stats {
         self.join();
         self.stats()
@@ -145,12 +152,17 @@ impl Running {
                 tracing::error!("a worker panicked");
             }
         }
-        let lost = self.relay.ledger.lose_the_rest(&Loss::Shutdown);
-        if lost > 0 && self.relay.has_upstream() {
-            tracing::error!(
-                items = lost,
-                "stopped with items that the upstream has not taken, they are lost"
-            );
+        if let Some(spool) = &self.relay.spool {
+            spool.close();
+        }
+        if self.relay.config.spool.durability == Durability::Memory {
+            let lost = self.relay.ledger.lose_the_rest(&Loss::Shutdown);
+            if lost > 0 && self.relay.has_upstream() {
+                tracing::error!(
+                    items = lost,
+                    "stopped with items that the upstream has not taken, they are lost"
+                );
+            }
         }
     }
 }
@@ -210,6 +222,7 @@ fn work(runtime: Runtime, worker: Arc<Worker>, inbox: Inbox, chief: Option<Chief
                 tokio::select! {
                     _ = async { tokio::join!(lead(&relay, listener, &inboxes, unanswered), serve(worker, inbox)) } => {}
                     never = wake(&relay, &inboxes) => match never {},
+                    never = upkeep::run(&relay) => match never {},
                 }
             }
         }
@@ -233,11 +246,9 @@ async fn lead(
     let in_order = async {
         // Nobody sends: this ends when every worker has dropped its end.
         let _ = unanswered.recv().await;
-        if let Some(queue) = relay.queue() {
-            queue.close();
-            inboxes.iter().for_each(|inbox| drop(inbox.send(Message::Drain)));
-            queue.settled_or_hopeless(deadline).await;
-        }
+        relay.upstreams().iter().for_each(|upstream| upstream.queue.close());
+        inboxes.iter().for_each(|inbox| drop(inbox.send(Message::Drain)));
+        settled_or_hopeless(relay, deadline).await;
     };
     tokio::select! {
         () = in_order => {}
@@ -245,6 +256,19 @@ async fn lead(
         () = relay.reached(Phase::Stopped) => {}
     }
     relay.enter(Phase::Stopped);
+}
+
+/// Completes when nothing waits and nothing is on its way, or when nothing of what waits may be sent before `deadline`.
+async fn settled_or_hopeless(relay: &Relay, deadline: Instant) {
+    loop {
+        let mut changed = std::pin::pin!(relay.changed.notified());
+        // From here on no change is missed, also one between the look and the wait.
+        changed.as_mut().enable();
+        if relay.upstreams().iter().all(|upstream| upstream.queue.is_over(deadline)) {
+            return;
+        }
+        changed.await;
+    }
 }
 
 async fn accept(
@@ -298,12 +322,11 @@ fn prepare(stream: &TcpStream, limits: &Limits) -> std::io::Result<()> {
 
 /// Tells all workers when something that waited becomes due.
 async fn wake(relay: &Relay, inboxes: &[UnboundedSender<Message>]) -> Infallible {
-    let Some(queue) = relay.queue() else { return std::future::pending().await };
     loop {
-        let mut changed = std::pin::pin!(queue.changed());
+        let mut changed = std::pin::pin!(relay.changed.notified());
         // From here on no change is missed, also one between the look and the wait.
         changed.as_mut().enable();
-        match queue.due() {
+        match relay.upstreams().iter().filter_map(|upstream| upstream.queue.due()).min() {
             None => changed.await,
             Some(due) => tokio::select! {
                 () = changed => {}

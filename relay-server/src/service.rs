@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use matchit::Router;
 use relay_compression::ContentEncoding;
 
+use crate::config::Durability;
 use crate::ingest::{Accepted, Arrival, Endpoint, ingest};
 use crate::relay::{Phase, Relay, Worker};
 use crate::reply::{
@@ -107,10 +108,10 @@ async fn route(
         Route::Live => health(relay, method, "live"),
         Route::CapturedList => capture::list(relay, method, query).await,
         Route::CapturedEntry => {
-            capture::show(relay, method, parameter("id"), query, request.headers())
+            capture::show(relay, method, parameter("id"), query, request.headers()).await
         }
         Route::CapturedItem => {
-            capture::show_item(relay, method, parameter("id"), parameter("index"))
+            capture::show_item(relay, method, parameter("id"), parameter("index")).await
         }
         Route::Nothing => empty(StatusCode::NOT_FOUND),
     }
@@ -182,16 +183,32 @@ async fn take_in(
     }
 }
 
-/// `live` while we answer at all; `ready` while we take data in: not on the way out, and not full.
+/// `live` while we answer at all; `ready` while we take data in: not on the way out, not full, and able to store.
 fn health(relay: &Relay, method: &Method, kind: &str) -> Reply {
     if !matches!(*method, Method::GET | Method::HEAD) {
         return method_not_allowed("GET,HEAD");
     }
-    let is_healthy = match kind {
-        "live" => true,
-        "ready" => relay.phase() == Phase::Running && relay.budget.has_room(),
+    let reasons = match kind {
+        "live" => Vec::new(),
+        "ready" => relay.reasons_not_to_be_ready(),
         _ => return text(StatusCode::BAD_REQUEST, "unknown health check: neither live nor ready"),
     };
-    let status = if is_healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    json(status, if is_healthy { r#"{"is_healthy":true}"# } else { r#"{"is_healthy":false}"# })
+    #[derive(serde::Serialize)]
+    struct Health {
+        is_healthy: bool,
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        reasons: Vec<String>,
+        /// Told where it is not what a `200` promises otherwise.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        durability: Option<&'static str>,
+    }
+    let durability = relay.config.spool.durability;
+    let health = Health {
+        is_healthy: reasons.is_empty(),
+        reasons,
+        durability: (kind == "ready" && durability != Durability::Disk)
+            .then(|| durability.as_str()),
+    };
+    let status = if health.is_healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    json(status, serde_json::to_string(&health).expect("flags and texts serialise"))
 }

@@ -86,9 +86,10 @@ impl Inbox {
         self.filled.notify_one();
     }
 
-    /// Waits for something to do. `company` appends were in the turn before: where there was more than one, as many
-    /// are worth waiting for, but not longer than `window`.
-    pub(crate) fn next(&self, window: Window, company: usize) -> Turn {
+    /// Waits for something to do, but no longer than `patience`. `company` appends were in the turn before: where there
+    /// was more than one, as many are worth waiting for, but not longer than `window`.
+    pub(crate) fn next(&self, window: Window, company: usize, patience: Option<Duration>) -> Turn {
+        let patience_ends = patience.map(|patience| Instant::now() + patience);
         let mut state = self.state();
         let mut window_ends = None;
         let mut notes_end = None;
@@ -111,7 +112,10 @@ impl Inbox {
             *wake_at = 1;
             let wait = if turn.notes.is_empty() {
                 *wake_for_note = true;
-                None
+                if patience_ends.is_some_and(|end| now >= end) {
+                    break;
+                }
+                patience_ends.map(|end| end - now)
             } else {
                 *wake_for_note = false;
                 let end = *notes_end.get_or_insert(now + NOTE_DELAY);

@@ -8,7 +8,7 @@
 //! - [`Appended`], [`Loaded`], [`Dropped`], [`Wanted`]: questions and answers.
 //! - [`Status`], [`Totals`], [`Latency`]: what it holds and how it fares.
 //! - [`View`], [`Findings`]: the spool of a folder as a tool sees it, also while a relay runs on it.
-//! - [`OpenError`], [`SpoolError`], [`Fault`], [`FaultKind`]: what may go wrong.
+//! - [`OpenError`], [`SpoolError`], [`Fault`], [`FaultKind`], [`ParseWhenFullError`]: what may go wrong.
 #![forbid(unsafe_code)]
 
 mod database;
@@ -26,6 +26,8 @@ pub use crate::error::{Fault, FaultKind, OpenError, SpoolError};
 pub use crate::record::{
     Dropped, Meta, NewRecord, RecordId, RecordRef, Schedule, Stored, TargetId,
 };
-pub use crate::spool::{Appended, Loaded, Settings, Spool, Sync, Wanted, WhenFull, blocking};
+pub use crate::spool::{
+    Appended, Loaded, ParseWhenFullError, Settings, Spool, Sync, Wanted, WhenFull, blocking,
+};
 pub use crate::status::{Latency, Status, Totals};
 pub use crate::view::{Findings, View};

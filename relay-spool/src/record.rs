@@ -112,6 +112,11 @@ pub struct RecordRef {
 }
 
 impl RecordRef {
+    /// The record of this number, with as many items as it was stored with.
+    pub fn new(id: RecordId, item_count: u32) -> Self {
+        Self { id, item_count }
+    }
+
     /// Its place in the order of arrival.
     pub fn id(self) -> RecordId {
         self.id

@@ -44,12 +44,36 @@ impl Default for Settings {
 }
 
 /// What to do with a record that does not fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum WhenFull {
     /// Refuse it.
+    #[default]
     Reject,
     /// Give up older ones of its target, those that wait for a time last.
     DropOldest,
+}
+
+impl std::fmt::Display for WhenFull {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Reject => "reject",
+            Self::DropOldest => "drop-oldest",
+        })
+    }
+}
+
+/// A text is neither `reject` nor `drop-oldest`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected reject or drop-oldest")]
+pub struct ParseWhenFullError;
+
+impl std::str::FromStr for WhenFull {
+    type Err = ParseWhenFullError;
+
+    fn from_str(text: &str) -> Result<Self, ParseWhenFullError> {
+        let known = [Self::Reject, Self::DropOldest];
+        known.into_iter().find(|known| known.to_string() == text).ok_or(ParseWhenFullError)
+    }
 }
 
 /// How far a commit has to reach before it is one.

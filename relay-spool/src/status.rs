@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use crate::{Fault, TargetId};
+use crate::{Fault, TargetId, WhenFull};
 
 /// How much waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,6 +39,10 @@ impl std::ops::SubAssign for Totals {
 pub struct Status {
     /// What waits for each target.
     pub targets: Vec<(TargetId, Totals)>,
+    /// The bytes that each target may hold.
+    pub share: u64,
+    /// What happens to a record that does not fit.
+    pub when_full: WhenFull,
     /// When the oldest record was received; up to a second behind.
     pub oldest: Option<SystemTime>,
     /// The last write or read that failed, until one succeeds.
@@ -53,6 +57,11 @@ pub struct Status {
 }
 
 impl Status {
+    /// Whether a target has taken 95 % of what it may.
+    pub fn is_nearly_full(&self) -> bool {
+        self.targets.iter().any(|(_, totals)| totals.bytes >= self.share / 20 * 19)
+    }
+
     /// All targets together.
     pub fn total(&self) -> Totals {
         self.targets.iter().fold(Totals::default(), |mut sum, (_, totals)| {

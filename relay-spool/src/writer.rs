@@ -53,6 +53,9 @@ const PAGES_GIVEN_BACK: u32 = 512;
 const PAGES_KEPT: u64 = 2048;
 const TENDED_EVERY: Duration = Duration::from_millis(250);
 
+/// After a failure the file is tried again this often, even if nobody asks for anything.
+const PROBED_EVERY: Duration = Duration::from_secs(1);
+
 impl Writer {
     pub(crate) fn open(
         folder: Option<PathBuf>,
@@ -92,9 +95,13 @@ impl Writer {
     pub(crate) fn work(&mut self, inbox: &Inbox) {
         let window = Window(self.settings.commit_window);
         loop {
-            let turn = inbox.next(window, self.company);
+            let has_fault = self.status().fault.is_some();
+            let turn = inbox.next(window, self.company, has_fault.then_some(PROBED_EVERY));
             let last = turn.last;
             self.turn(turn);
+            if has_fault {
+                self.probe();
+            }
             if last {
                 break;
             }
@@ -301,7 +308,10 @@ impl Writer {
             Err(_) => {}
         }
         let mut status = self.status();
-        status.targets = self.books.targets.iter().map(|a| (a.id, a.totals)).collect();
+        status.targets.clear();
+        status.targets.extend(self.books.targets.iter().map(|a| (a.id, a.totals)));
+        status.share = self.books.share(&self.settings);
+        status.when_full = self.settings.when_full;
         status.fault = done.as_ref().err().cloned();
         drop(status);
         done
@@ -377,6 +387,15 @@ impl Writer {
         if let (Ok(oldest), Ok(())) = (oldest, free) {
             self.status().oldest = oldest.map(|(_, received)| received);
         }
+    }
+
+    /// Writes something of no consequence: whether the fault is over.
+    fn probe(&mut self) {
+        // What it finds is in the status.
+        let _ = self.write(|_, books| {
+            books.targets.iter_mut().for_each(|account| account.changed = true);
+            Ok(())
+        });
     }
 
     fn status(&self) -> MutexGuard<'_, Status> {

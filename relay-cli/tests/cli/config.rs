@@ -150,8 +150,7 @@ fn a_config_of_the_reference_loads_with_one_warning_that_names_what_has_no_effec
     assert_eq!(outcome.code, Some(0));
     assert_eq!(
         outcome.stderr,
-        "warning: these have no effect: relay.instance (line 3), spool.envelopes.path (line 6), \
-         spool.envelopes.max_disk_size (line 6), metrics.statsd (line 7), sentry.enabled (line 9), \
+        "warning: these have no effect: relay.instance (line 3), spool.envelopes.path (line 6), metrics.statsd (line 7), sentry.enabled (line 9), \
          ? (line 10)\n"
     );
     assert_eq!(
@@ -364,4 +363,91 @@ fn init_that_cannot_write_names_the_file() {
         outcome.stderr.starts_with("error: could not write config file (file conf/config.yml)"),
         "{outcome:?}"
     );
+}
+
+#[test]
+fn the_spool_keys_of_the_reference_are_read_under_their_names() {
+    let folder = Folder::with(
+        ".relay/config.yml",
+        "relay: {mode: proxy}\nspool: {envelopes: {max_disk_size: 1GiB, max_envelope_delay_secs: 60}}\n",
+    );
+    let shown = folder.outcome(&["config", "show"]);
+    assert_eq!(shown.stderr, "");
+    assert!(shown.stdout.contains("max_disk_size: 1024MiB\n"), "{}", shown.stdout);
+    assert!(shown.stdout.contains("max_age: 60\n"), "{}", shown.stdout);
+}
+
+#[test]
+fn the_spool_is_in_the_config_folder_unless_it_is_said_to_be_elsewhere() {
+    let folder = Folder::with("etc/config.yml", "relay: {mode: proxy}\n");
+    let shown = folder.outcome(&["-c", "etc", "config", "show"]);
+    assert!(shown.stdout.contains("path: etc/spool\n"), "{}", shown.stdout);
+    let mut elsewhere = folder.relay(&["-c", "etc", "config", "show"]);
+    let shown = Outcome::of(elsewhere.env("RELAY_SPOOL_PATH", "/var/lib/relay"));
+    assert!(shown.stdout.contains("path: /var/lib/relay\n"), "{}", shown.stdout);
+}
+
+const FAN_OUT: &str = "\
+relay: {mode: proxy}
+fan_out:
+  http://a94ae32be2582e0bcb7b0ba0d8ba36f3@relay/1:
+    - https://0123456789abcdef0123456789abcdef:secret@one.example/42
+    - ${file:two}
+  http://b94ae32be2582e0bcb7b0ba0d8ba36f3@relay/1: https://1123456789abcdef0123456789abcdef@three.example/3
+";
+
+#[test]
+fn a_sender_has_one_target_or_several_and_shows_no_secret() {
+    let folder = Folder::with(".relay/config.yml", FAN_OUT);
+    folder.write(".relay/two", "https://2123456789abcdef0123456789abcdef@two.example/7");
+    let shown = folder.outcome(&["config", "show"]);
+    assert_eq!(shown.stderr, "");
+    let fan_out = shown.stdout.split("fan_out:\n").nth(1).expect("a section of its own");
+    assert_eq!(
+        fan_out,
+        "  \"http://a94ae32be2582e0bcb7b0ba0d8ba36f3:@relay/1\":\n\
+         \x20   - \"https://0123456789abcdef0123456789abcdef:@one.example/42\"\n\
+         \x20   - \"https://2123456789abcdef0123456789abcdef:@two.example/7\"\n\
+         \x20 \"http://b94ae32be2582e0bcb7b0ba0d8ba36f3:@relay/1\":\n\
+         \x20   - \"https://1123456789abcdef0123456789abcdef:@three.example/3\"\n"
+    );
+}
+
+#[test]
+fn what_is_wrong_with_a_fan_out_is_told_with_its_line() {
+    for (section, message) in [
+        ("[]", ""),
+        ("x", "line 1: fan_out: expected DSNs, each with a list of DSNs"),
+        (
+            "{http://a94ae32be2582e0bcb7b0ba0d8ba36f3@r/1: []}",
+            "line 1: fan_out: expected 1 to 16 target DSNs",
+        ),
+        (
+            "{http://short@r/1: [https://0123456789abcdef0123456789abcdef@h/1]}",
+            "line 1: fan_out: the public key of a DSN must be 32 hexadecimal digits",
+        ),
+        (
+            "{http://a94ae32be2582e0bcb7b0ba0d8ba36f3@r/x: [https://0123456789abcdef0123456789abcdef@h/1]}",
+            "line 1: fan_out: the project of a DSN must be a number",
+        ),
+        (
+            "{http://a94ae32be2582e0bcb7b0ba0d8ba36f3@r/1: [7]}",
+            "line 1: fan_out: expected a DSN, found the number 7",
+        ),
+        (
+            "{http://a94ae32be2582e0bcb7b0ba0d8ba36f3@r/1: https://0123456789abcdef0123456789abcdef@h/1, \
+           https://a94ae32be2582e0bcb7b0ba0d8ba36f3@s/1: https://0123456789abcdef0123456789abcdef@h/1}",
+            "line 1: fan_out: the sender is named twice",
+        ),
+    ] {
+        let folder = Folder::with(
+            ".relay/config.yml",
+            &format!("fan_out: {section}\nrelay: {{mode: proxy}}\n"),
+        );
+        let checked = folder.outcome(&["config", "check"]);
+        match message {
+            "" => assert_eq!(checked.code, Some(0), "{}", checked.stderr),
+            message => assert!(checked.stderr.contains(message), "{section}: {}", checked.stderr),
+        }
+    }
 }

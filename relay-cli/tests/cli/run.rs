@@ -15,7 +15,11 @@ fn the_first_start_captures_and_prints_all_that_is_needed() {
         "{}",
         relay.banner
     );
-    assert!(relay.banner.contains("stored  in memory, the last 64MiB"), "{}", relay.banner);
+    assert!(
+        relay.banner.contains("stored  in .relay/spool, 64MiB at most, the oldest going first"),
+        "{}",
+        relay.banner
+    );
     assert_eq!(relay.get("/api/relay/events/").0, 200);
 }
 
@@ -202,4 +206,50 @@ mod signals {
         assert_eq!(outcome.code, Some(0), "{outcome:?}");
         assert!(outcome.stderr.contains("relay shutdown complete"), "{outcome:?}");
     }
+}
+
+#[test]
+fn what_was_captured_is_there_after_a_restart_and_needs_no_config_folder() {
+    let folder = Folder::new();
+    let mut relay = Relay::start(&folder, &[]);
+    let sent = folder.outcome(&["send", "--dsn", relay.dsn(), "-m", "kept"]);
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    relay.signal("TERM");
+    relay.wait_for_log("relay shutdown complete");
+    assert_eq!(relay.outcome().code, Some(0));
+
+    let relay = Relay::start(&folder, &[]);
+    assert!(relay.banner.contains("capture, because there is neither"), "{}", relay.banner);
+    let (status, list) = relay.get("/api/relay/events/");
+    assert_eq!(status, 200);
+    assert!(list.contains(r#""message":"kept""#), "{list}");
+}
+
+#[test]
+fn a_second_relay_on_the_same_spool_says_so_and_exits() {
+    let folder = Folder::new();
+    let first = Relay::start(&folder, &[]);
+    let second = folder.outcome(&["run", "-P", "0"]);
+    assert_eq!(second.code, Some(1));
+    let expected =
+        format!("error: the spool folder .relay/spool is in use by process {}\n", first.id());
+    assert!(second.stderr.ends_with(&expected), "{}", second.stderr);
+}
+
+#[test]
+fn a_spool_folder_that_cannot_be_made_is_named_with_what_could_be_done() {
+    let folder = Folder::with("file", "");
+    let mut command = folder.relay(&["run", "-P", "0"]);
+    let failed = Outcome::of(command.env("RELAY_SPOOL_PATH", "file/spool"));
+    assert_eq!(failed.code, Some(1));
+    assert!(
+        failed.stderr.contains("error: cannot use the spool folder file/spool"),
+        "{}",
+        failed.stderr
+    );
+    assert!(
+        failed.stderr.contains("set spool.path to a folder that can be written"),
+        "{}",
+        failed.stderr
+    );
 }

@@ -117,6 +117,11 @@ impl Relay {
         }
     }
 
+    /// Of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn dsn(&self) -> &str {
         let line = self.banner.lines().find(|line| line.starts_with("  DSN")).expect("a DSN");
         line.split_whitespace().nth(1).expect("a DSN").trim_end_matches(',')

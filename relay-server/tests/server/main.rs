@@ -4,6 +4,7 @@
 mod support;
 
 mod capture;
+mod durable;
 mod hostile;
 mod http;
 mod proxying;

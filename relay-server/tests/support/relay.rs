@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use relay_server::{Config, Running, Shutdown, Stats};
 
+use tempfile::TempDir;
+
 use super::PATIENCE;
 use super::upstream::Upstream;
 
@@ -24,11 +26,18 @@ pub(crate) fn proxy_config(upstream: &Upstream) -> Config {
 /// A running relay. Its figures must add up whenever nothing is on its way in.
 pub(crate) struct Relay {
     running: Running,
+    /// Its spool is in here, unless the test has one of its own.
+    _folder: TempDir,
 }
 
 impl Relay {
-    pub(crate) fn start(config: Config) -> Self {
-        Self { running: relay_server::start(config).expect("the relay starts") }
+    pub(crate) fn start(mut config: Config) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        if config.spool.path == Config::default().spool.path {
+            config.spool.path = folder.path().join("spool");
+        }
+        let running = relay_server::start(config).expect("the relay starts");
+        Self { running, _folder: folder }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -44,7 +53,7 @@ impl Relay {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let stats = self.stats();
-            if stats.waiting == 0 && stats.received == stats.delivered + stats.discarded_total() {
+            if stats.waiting == 0 && stats.adds_up() {
                 return stats;
             }
             assert!(Instant::now() < deadline, "not settled: {stats:?}");
@@ -62,8 +71,10 @@ impl Relay {
     pub(crate) fn ended(self) -> Stats {
         let (ended, end) = mpsc::channel();
         // On a thread of its own, so that a relay that never ends fails its test instead of all of them.
-        thread::spawn(move || ended.send(self.running.wait()));
-        end.recv_timeout(PATIENCE).expect("the relay ends")
+        thread::spawn(move || ended.send(self.running.wait()).is_ok());
+        let stats = end.recv_timeout(PATIENCE).expect("the relay ends");
+        assert!(stats.adds_up(), "{stats:?}");
+        stats
     }
 
     /// Ends when all is delivered, or when the time for that is over.

@@ -1,0 +1,231 @@
+//! Records: one envelope on its way to one target, and the words in which the spool keeps it.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use relay_compression::ContentEncoding;
+use relay_dsn::ProjectKey;
+use relay_envelope::Item;
+use relay_protocol::{DataCategories, DataCategory};
+use relay_spool::{Meta, RecordId, RecordRef, Schedule, Stored, TargetId};
+
+use crate::budget::Reservation;
+
+/// One envelope on its way to one target: what must be known to send it, beside the bytes to send.
+#[derive(Debug)]
+pub(crate) struct Record {
+    /// Its number in the spool and its place in the order of arrival.
+    pub(crate) id: RecordId,
+    /// Whose turn it takes, see [`Queue`](crate::queue::Queue).
+    pub(crate) lane: usize,
+    pub(crate) key: ProjectKey,
+    pub(crate) project: u64,
+    pub(crate) received: SystemTime,
+    pub(crate) items: Items,
+    /// Of the upstream request; all but the encoding.
+    pub(crate) headers: HeaderMap,
+    /// `None`: on the disk alone.
+    pub(crate) body: Option<Body>,
+    /// Of the body on the disk.
+    pub(crate) stored_size: usize,
+    pub(crate) stored_encoding: ContentEncoding,
+    /// The encoding to try instead of the upstream's usual one, which it refused for this envelope.
+    pub(crate) fallback: Option<ContentEncoding>,
+    pub(crate) memory: Reservation,
+    /// Attempts that did not settle it.
+    pub(crate) attempts: u32,
+    pub(crate) refused_since: Option<SystemTime>,
+}
+
+/// The bytes of an envelope, ready to be sent.
+#[derive(Debug, Clone)]
+pub(crate) struct Body {
+    pub(crate) bytes: Bytes,
+    pub(crate) encoding: ContentEncoding,
+}
+
+/// What a record occupies beside its body: measured, and rounded up.
+pub(crate) const RECORD_OVERHEAD: usize = 2048;
+
+impl Record {
+    pub(crate) fn item_count(&self) -> u64 {
+        self.items.count()
+    }
+
+    pub(crate) fn reference(&self) -> RecordRef {
+        RecordRef::new(self.id, u32::try_from(self.items.count()).unwrap_or(u32::MAX))
+    }
+
+    pub(crate) fn schedule(&self, due: Option<SystemTime>) -> Schedule {
+        Schedule { attempts: self.attempts, due, refused_since: self.refused_since }
+    }
+
+    /// Leaves the body to the disk, and gives its memory back.
+    pub(crate) fn leave_body(&mut self) {
+        self.body = None;
+        self.memory.shrink_to(RECORD_OVERHEAD);
+    }
+
+    /// What the spool keeps beside the body.
+    pub(crate) fn meta(&self, target: TargetId, event_id: Option<String>) -> Meta {
+        Meta {
+            target,
+            project: self.project,
+            key: self.key.as_str().to_owned(),
+            received: self.received,
+            event_id,
+            item_count: u32::try_from(self.items.count()).unwrap_or(u32::MAX),
+            items: self.items.to_text(),
+            encoding: self.stored_encoding.as_str().to_owned(),
+            headers: headers_to_text(&self.headers),
+        }
+    }
+
+    /// A record that waited on the disk. `None` if it says of itself what no relay wrote.
+    pub(crate) fn from_stored(stored: &Stored, lane: usize, memory: Reservation) -> Option<Self> {
+        Some(Self {
+            id: stored.id,
+            lane,
+            key: stored.meta.key.parse().ok()?,
+            project: stored.meta.project,
+            received: stored.meta.received,
+            items: Items::from_text(&stored.meta.items)?,
+            headers: headers_from_text(&stored.meta.headers)?,
+            body: None,
+            stored_size: usize::try_from(stored.body_size).ok()?,
+            stored_encoding: stored.meta.encoding.parse().ok()?,
+            fallback: None,
+            memory,
+            attempts: stored.schedule.attempts,
+            refused_since: stored.schedule.refused_since,
+        })
+    }
+}
+
+/// The items of an envelope as rate limits see them: how many there are of each set of categories.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Items(Box<[(DataCategories, u32)]>);
+
+impl Items {
+    pub(crate) fn of(items: &[Item]) -> Self {
+        let mut groups: Vec<(DataCategories, u32)> = Vec::new();
+        for item in items {
+            let categories = relay_pipeline::enforced(item);
+            match groups.iter_mut().find(|(of, _)| *of == categories) {
+                Some((_, count)) => *count += 1,
+                None => groups.push((categories, 1)),
+            }
+        }
+        Self(groups.into())
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.iter().map(|(_, count)| u64::from(*count)).sum()
+    }
+
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (DataCategories, u32)> + '_ {
+        self.0.iter().copied()
+    }
+
+    /// The bytes it occupies.
+    pub(crate) fn size(&self) -> usize {
+        size_of_val(&*self.0)
+    }
+
+    /// A JSON object of counts, for operators too: `{"attachment+attachment_item":2,"error":1}`. What counts as
+    /// nothing is called `none`.
+    pub(crate) fn to_text(&self) -> String {
+        let groups = self.0.iter().map(|(categories, count)| {
+            let names: Vec<&str> = categories.iter().map(DataCategory::name).collect();
+            let name = if names.is_empty() { NOTHING.to_owned() } else { names.join("+") };
+            (name, *count)
+        });
+        let groups: BTreeMap<String, u32> = groups.collect();
+        serde_json::to_string(&groups).expect("names and numbers serialise")
+    }
+
+    pub(crate) fn from_text(text: &str) -> Option<Self> {
+        let groups: BTreeMap<String, u32> = serde_json::from_str(text).ok()?;
+        let groups = groups.into_iter().map(|(names, count)| {
+            let names = names.split('+').filter(|name| *name != NOTHING);
+            (names.map(DataCategory::from_name).collect(), count)
+        });
+        Some(Self(groups.collect()))
+    }
+}
+
+const NOTHING: &str = "none";
+
+/// The headers that every envelope request has.
+const COMMON: [(HeaderName, HeaderValue); 3] = [
+    (CONTENT_TYPE, HeaderValue::from_static("application/x-sentry-envelope")),
+    (ACCEPT, HeaderValue::from_static("*/*")),
+    (ACCEPT_ENCODING, HeaderValue::from_static("gzip")),
+];
+
+pub(crate) fn common_headers() -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.extend(COMMON);
+    headers
+}
+
+/// A line per header, without those that all have.
+fn headers_to_text(headers: &HeaderMap) -> String {
+    let mut text = String::new();
+    for (name, value) in headers {
+        // Values were made of texts, so that none is left out here.
+        if let Ok(value) = std::str::from_utf8(value.as_bytes())
+            && COMMON.iter().all(|(common, _)| common != name)
+        {
+            text.extend([name.as_str(), ": ", value, "\n"]);
+        }
+    }
+    text
+}
+
+fn headers_from_text(text: &str) -> Option<HeaderMap> {
+    let mut headers = common_headers();
+    for line in text.lines() {
+        let (name, value) = line.split_once(": ")?;
+        headers.insert(HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?);
+    }
+    Some(headers)
+}
+
+#[cfg(test)]
+mod tests {
+    use relay_envelope::{Envelope, Limits};
+
+    use super::*;
+
+    fn items(text: &'static str) -> Items {
+        let envelope = Envelope::decode(text.into(), &Limits::default()).expect("an envelope");
+        Items::of(envelope.items())
+    }
+
+    #[test]
+    fn items_are_counted_by_what_they_count_as() {
+        let items = items(
+            "{}\n{\"type\":\"event\"}\n{}\n{\"type\":\"attachment\",\"length\":0}\n\n\
+             {\"type\":\"attachment\",\"length\":1}\nx\n{\"type\":\"client_report\"}\n{}\n",
+        );
+        assert_eq!(items.count(), 4);
+        assert_eq!(items.to_text(), r#"{"attachment+attachment_item":2,"error":1,"none":1}"#);
+        let again = Items::from_text(&items.to_text()).expect("what we wrote");
+        assert_eq!(again.count(), 4);
+        assert_eq!(again.to_text(), items.to_text());
+    }
+
+    #[test]
+    fn headers_are_kept_as_they_are_sent() {
+        let mut headers = common_headers();
+        headers.insert("user-agent", HeaderValue::from_str("bücher: 1").expect("a value"));
+        headers.insert("x-sentry-auth", HeaderValue::from_static("Sentry sentry_key=k"));
+        let text = headers_to_text(&headers);
+        assert_eq!(text, "user-agent: bücher: 1\nx-sentry-auth: Sentry sentry_key=k\n");
+        assert_eq!(headers_from_text(&text), Some(headers));
+        assert_eq!(headers_from_text("no colon"), None);
+    }
+}

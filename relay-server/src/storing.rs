@@ -1,0 +1,97 @@
+//! Storing: from records to a promise. Once this says yes, they are where `spool.durability` wants them.
+
+use std::sync::Arc;
+
+use relay_spool::{Appended, NewRecord, SpoolError};
+use tokio::sync::oneshot;
+
+use crate::forward;
+use crate::ledger::{Entry, Loss};
+use crate::queue::Closed;
+use crate::record::Record;
+use crate::rejection::QueueError;
+use crate::relay::{Relay, Worker};
+use crate::target::Target;
+
+/// A record for one target, ready to be stored.
+pub(crate) struct Prepared {
+    pub(crate) target: Target,
+    pub(crate) record: Box<Record>,
+    pub(crate) event_id: Option<String>,
+}
+
+/// Stores the records, in the spool if there is one, and has them forwarded. Fails if none of them was stored; of those
+/// that were not the ledger knows in any case.
+pub(crate) async fn store(
+    worker: &Arc<Worker>,
+    records: Vec<Prepared>,
+    entry: Entry<'_>,
+) -> Result<(), QueueError> {
+    // From here on they are accounted for one by one, whatever becomes of the request.
+    entry.arrived();
+    let stored = match &worker.relay.spool {
+        Some(spool) => {
+            let relay = Arc::clone(&worker.relay);
+            let new = records.iter().filter_map(to_spool).collect();
+            let (tell, told) = oneshot::channel();
+            spool.append(new, move |appended| {
+                let stored = enqueue(&relay, records, appended);
+                if tell.send(stored).is_err() {
+                    // The client has gone, and with it the task that would have gone on below.
+                    relay.upstreams().iter().for_each(|upstream| upstream.queue.look_after());
+                }
+            });
+            told.await.unwrap_or(Err(QueueError::Closed))
+        }
+        None => push(&worker.relay, records),
+    };
+    forward::kick(worker);
+    stored
+}
+
+fn to_spool(prepared: &Prepared) -> Option<NewRecord> {
+    let Prepared { target, record, event_id } = prepared;
+    // Both are always there: the one with the spool, the other with a record that was just made.
+    let (target, body) = (target.id?, record.body.as_ref()?);
+    Some(NewRecord { meta: record.meta(target, event_id.clone()), body: body.bytes.clone() })
+}
+
+/// Puts what was stored into its queues; runs on the thread of the spool, in the order of the commits.
+fn enqueue(
+    relay: &Relay,
+    records: Vec<Prepared>,
+    appended: Result<Appended, SpoolError>,
+) -> Result<(), QueueError> {
+    let (appended, failure) = match appended {
+        Ok(appended) => (appended, (Loss::QueueFull, QueueError::Full)),
+        Err(SpoolError::Closed) => (Appended::default(), (Loss::Shutdown, QueueError::Closed)),
+        Err(_) => (Appended::default(), (Loss::SpoolFailed, QueueError::Spool)),
+    };
+    relay.given_up(&appended.dropped, &Loss::SpoolFull);
+    let (loss, error) = failure;
+    let ids = appended.stored.into_iter().chain(std::iter::repeat(None));
+    let mut stored = Err(error);
+    for (Prepared { target, mut record, .. }, id) in records.into_iter().zip(ids) {
+        match id {
+            Some(id) => {
+                record.id = id;
+                relay.upstream(&target).queue.stored(record);
+                stored = Ok(());
+            }
+            None => relay.ledger.lost(record.item_count(), &loss),
+        }
+    }
+    stored
+}
+
+fn push(relay: &Relay, records: Vec<Prepared>) -> Result<(), QueueError> {
+    let mut pushed = Err(QueueError::Closed);
+    for Prepared { target, record, .. } in records {
+        let items = record.item_count();
+        match relay.upstream(&target).queue.push(record) {
+            Ok(()) => pushed = Ok(()),
+            Err(Closed) => relay.ledger.lost(items, &Loss::Shutdown),
+        }
+    }
+    pushed
+}
