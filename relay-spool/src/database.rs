@@ -145,16 +145,21 @@ impl Database {
         &mut self,
         work: impl FnOnce(&Self) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        self.run("BEGIN IMMEDIATE")?;
         let done = work(self).and_then(|done| {
-            self.connection.execute_batch("COMMIT")?;
+            self.run("COMMIT")?;
             Ok(done)
         });
         if done.is_err() && !self.connection.is_autocommit() {
             // After some errors SQLite has rolled back by itself.
-            let _ = self.connection.execute_batch("ROLLBACK");
+            let _ = self.run("ROLLBACK");
         }
         done
+    }
+
+    fn run(&self, statement: &str) -> Result<(), Fault> {
+        self.connection.prepare_cached(statement)?.execute([])?;
+        Ok(())
     }
 
     /// The number of the target `name`, a new one if need be.
