@@ -99,15 +99,14 @@ impl Database {
         Self::prepare(Connection::open_in_memory()?, Sync::System)
     }
 
-    /// Opens the file in `folder` to look at it, whoever writes it.
-    pub(crate) fn open_read_only(folder: &Path) -> Result<Self, Unusable> {
+    /// Opens the file in `folder` to look at it, whoever writes it; `None` if there is nothing in it yet.
+    pub(crate) fn open_read_only(folder: &Path) -> Result<Option<Self>, Unusable> {
         // Without write access SQLite cannot read what only the log has, so that it is asked for.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(folder.join(DATABASE_FILE), flags)?;
         connection.execute_batch("PRAGMA query_only = ON;")?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
-        check_format(&connection)?;
-        Ok(Self { connection })
+        Ok((check_format(&connection)? != 0).then_some(Self { connection }))
     }
 
     fn prepare(connection: Connection, sync: Sync) -> Result<Self, Unusable> {
