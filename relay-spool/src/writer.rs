@@ -270,6 +270,8 @@ impl Writer {
         work: impl Fn(&Database, &mut Books) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         self.with_rescue(|writer| {
+            // The books of the file that is written: it may have to be opened first.
+            writer.database()?;
             let mut books = writer.books.clone();
             let done = writer.database()?.transaction(|database| {
                 let done = work(database, &mut books)?;
