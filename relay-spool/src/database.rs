@@ -1,5 +1,6 @@
 //! The database: every SQL statement of the spool, one function each. Nothing here decides anything.
 
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -88,6 +89,9 @@ impl Database {
             options.create_new(true).write(true);
             crate::lock::private(&mut options);
             options.open(&path).map_err(|error| Unusable::Fault(error.into()))?;
+        }
+        if sync == Sync::Disk {
+            renew_log(folder).map_err(|error| Unusable::Fault(error.into()))?;
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
@@ -425,6 +429,33 @@ impl Database {
         findings.retain(|finding| finding != "ok");
         Ok(findings)
     }
+}
+
+/// Writes what the log holds once more, byte for byte in its place, and syncs it.
+///
+/// A sync that fails leaves the system with pages that it takes for written, whether or not they are, and the next
+/// sync says nothing of them. SQLite would go on behind them, and a power cut take all that follows.
+fn renew_log(folder: &Path) -> std::io::Result<()> {
+    let path = folder.join(format!("{DATABASE_FILE}-wal"));
+    let mut log = match std::fs::OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        log => log?,
+    };
+    let mut piece = vec![0; 1 << 16];
+    let mut offset = 0;
+    loop {
+        let length = log.read(&mut piece)?;
+        if length == 0 {
+            break;
+        }
+        log.seek(SeekFrom::Start(offset))?;
+        log.write_all(piece.get(..length).unwrap_or_default())?;
+        offset += length as u64;
+    }
+    if offset > 0 {
+        log.sync_all()?;
+    }
+    Ok(())
 }
 
 /// The format of the file; 0 for one that is still empty.

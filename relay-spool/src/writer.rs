@@ -20,6 +20,8 @@ pub(crate) struct Writer {
     settings: Settings,
     /// `None` after a failure: it is opened again with the next turn.
     database: Option<Database>,
+    /// How often in a row reading or writing has failed.
+    io_failures: u32,
     books: Books,
     /// What could not be written yet.
     notes: Vec<Note>,
@@ -48,6 +50,9 @@ struct Account {
     changed: bool,
 }
 
+/// After so many failures in a row the file is opened again, in case the disk below has been replaced.
+const IO_PATIENCE: u32 = 8;
+
 /// Free pages are given back in pieces of this many, this often, and not all of them: the next record needs some.
 const PAGES_GIVEN_BACK: u32 = 512;
 const PAGES_KEPT: u64 = 2048;
@@ -63,6 +68,7 @@ impl Writer {
             folder,
             settings,
             database: None,
+            io_failures: 0,
             books: Books::default(),
             notes: Vec::new(),
             company: 0,
@@ -295,9 +301,14 @@ impl Writer {
             done = self.rescue().and_then(|()| work(self));
         }
         match &done {
-            Ok(_) => {}
+            Ok(_) => self.io_failures = 0,
             // The transaction was rolled back and the file is as it was; it may have room again at any time.
             Err(fault) if fault.kind() == FaultKind::DiskFull => {}
+            // As well. Opening the file again would read the log, where the transaction is written but perhaps not
+            // synced, and bring it back.
+            Err(fault) if fault.kind() == FaultKind::Io && self.io_failures < IO_PATIENCE => {
+                self.io_failures += 1;
+            }
             // Whatever SQLite remembers of the file may be wrong now.
             Err(_) if self.folder.is_some() => self.database = None,
             Err(_) => {}
