@@ -90,6 +90,7 @@ impl Database {
             crate::lock::private(&mut options);
             options.open(&path).map_err(|error| Unusable::Fault(error.into()))?;
         }
+        check_header(&path)?;
         if sync == Sync::Disk {
             renew_log(folder).map_err(|error| Unusable::Fault(error.into()))?;
         }
@@ -431,6 +432,29 @@ impl Database {
     }
 }
 
+/// Finds what is damaged in the header where SQLite would call it something else: read-only, for two of its bytes, as
+/// where the system forbids to write, or a mistake in the question.
+fn check_header(path: &Path) -> Result<(), Unusable> {
+    let failed = |error: std::io::Error| Unusable::Fault(error.into());
+    let mut header = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(100).read_to_end(&mut header).map_err(failed)?;
+    let versions = header.get(18..20).unwrap_or_default();
+    let schema_format = header.get(44..48).unwrap_or_default();
+    if versions.iter().all(|version| *version <= 2)
+        && matches!(schema_format, [] | [0, 0, 0, 0..=4])
+    {
+        Ok(())
+    } else {
+        Err(not_a_spool())
+    }
+}
+
+fn not_a_spool() -> Unusable {
+    let error = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB);
+    rusqlite::Error::SqliteFailure(error, Some("not a spool".to_owned())).into()
+}
+
 /// Writes what the log holds once more, byte for byte in its place, and syncs it.
 ///
 /// A sync that fails leaves the system with pages that it takes for written, whether or not they are, and the next
@@ -468,13 +492,7 @@ fn check_format(connection: &Connection) -> Result<i64, Unusable> {
         FORMAT => Ok(found),
         found if found > FORMAT => Err(Unusable::Newer(found)),
         // Somebody else's database under our name.
-        _ => Err(Unusable::Fault(
-            rusqlite::Error::SqliteFailure(
-                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB),
-                Some("not a spool".to_owned()),
-            )
-            .into(),
-        )),
+        _ => Err(not_a_spool()),
     }
 }
 

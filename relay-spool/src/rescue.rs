@@ -48,7 +48,7 @@ pub(crate) fn rescue(
         {
             return Err(fault);
         }
-        Err(_) => None,
+        Err(_) => Database::open_read_only(folder).ok().flatten(),
     };
     copy(old, &mut new, known, last)?;
     new.checkpoint()?;
