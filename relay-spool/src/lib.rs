@@ -7,12 +7,13 @@
 //!   what comes out.
 //! - [`Appended`], [`Loaded`], [`Dropped`], [`Wanted`]: questions and answers.
 //! - [`Status`], [`Totals`], [`Latency`]: what it holds and how it fares.
-//! - [`View`], [`Findings`]: the spool of a folder as a tool sees it, also while a relay runs on it.
+//! - [`View`], [`Filter`], [`Files`], [`Findings`]: the spool of a folder as a tool sees it, also while a relay runs on it.
 //! - [`OpenError`], [`SpoolError`], [`Fault`], [`FaultKind`], [`ParseWhenFullError`]: what may go wrong.
 #![forbid(unsafe_code)]
 
 mod database;
 mod error;
+mod filter;
 mod inbox;
 mod lock;
 mod record;
@@ -23,6 +24,7 @@ mod view;
 mod writer;
 
 pub use crate::error::{Fault, FaultKind, OpenError, SpoolError};
+pub use crate::filter::Filter;
 pub use crate::record::{
     Dropped, Meta, NewRecord, RecordId, RecordRef, Schedule, Stored, TargetId,
 };
@@ -30,4 +32,4 @@ pub use crate::spool::{
     Appended, Loaded, ParseWhenFullError, Settings, Spool, Sync, Wanted, WhenFull, blocking,
 };
 pub use crate::status::{Latency, Status, Totals};
-pub use crate::view::{Findings, View};
+pub use crate::view::{Files, Findings, View};

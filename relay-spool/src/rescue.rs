@@ -3,6 +3,7 @@
 //! The new file grows beside the damaged one, which is renamed only when all of it is on the disk: a crash at any
 //! time leaves either, and [`finish`] does what is left to do.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -83,7 +84,7 @@ fn copy(
     let mut new_ids: Vec<(TargetId, TargetId, Totals)> = Vec::new();
     loop {
         let piece = survivors.as_mut().map(|s| s.next(PIECE)).unwrap_or_default();
-        new.transaction(|new| {
+        new.transaction(|new| -> Result<(), Fault> {
             for (name_of, name) in targets.drain(..) {
                 if !new_ids.iter().any(|(old_id, ..)| *old_id == name_of) {
                     new_ids.push((name_of, new.target(&name)?, Totals::default()));
@@ -171,10 +172,19 @@ fn last_of(old: &Database, known: RecordId) -> RecordId {
     }
 }
 
+/// Between the name of the database and the milliseconds since 1970 at which it was put aside.
+const SET_ASIDE: &str = ".damaged-";
+
+/// Whether a file of this name is one that was put aside, or what belonged to it.
+pub(crate) fn is_set_aside(name: &OsStr) -> bool {
+    let name = name.to_str().and_then(|name| name.strip_prefix(DATABASE_FILE));
+    name.is_some_and(|rest| rest.starts_with(SET_ASIDE))
+}
+
 fn free_name(folder: &Path) -> PathBuf {
     let now = to_millis(SystemTime::now());
     (0..)
-        .map(|more| folder.join(format!("{DATABASE_FILE}.damaged-{}", now + more)))
+        .map(|more| folder.join(format!("{DATABASE_FILE}{SET_ASIDE}{}", now + more)))
         .find(|path| !path.exists())
         .expect("numbers do not end")
 }

@@ -12,7 +12,7 @@ use crate::lock::FolderLock;
 use crate::writer::Writer;
 use crate::{
     Dropped, NewRecord, OpenError, RecordId, RecordRef, Schedule, SpoolError, Status, Stored,
-    TargetId,
+    TargetId, Totals,
 };
 
 /// How a spool is kept.
@@ -289,6 +289,15 @@ impl Spool {
         reply: impl FnOnce(Result<Vec<Dropped>, SpoolError>) + Send + 'static,
     ) {
         self.ask(move |writer| writer.clear(target, limit), reply);
+    }
+
+    /// Removes these records; the reply comes when that is on the disk, and says how much it was.
+    pub fn discard(
+        &self,
+        records: Vec<RecordRef>,
+        reply: impl FnOnce(Result<Totals, SpoolError>) + Send + 'static,
+    ) {
+        self.ask(move |writer| writer.discard(&records), reply);
     }
 
     /// What it holds and how it fares.

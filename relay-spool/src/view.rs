@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use crate::database::{DATABASE_FILE, Database, FORMAT, Unusable};
 use crate::lock::FolderLock;
-use crate::{OpenError, RecordId, SpoolError, Stored, TargetId, Totals, Wanted};
+use crate::rescue::is_set_aside;
+use crate::{Filter, OpenError, RecordId, SpoolError, Stored, TargetId, Totals, Wanted};
 
 /// A spool to look at. Nothing here changes what waits.
 #[derive(Debug)]
@@ -59,6 +60,29 @@ impl View {
         Ok(self.database.list(after, limit)?)
     }
 
+    /// At most `limit` records behind `after` that `filter` lets through, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn select(
+        &self,
+        filter: &Filter,
+        after: RecordId,
+        limit: usize,
+    ) -> Result<Vec<Stored>, SpoolError> {
+        Ok(self.database.select(filter, after, limit)?)
+    }
+
+    /// How much `filter` lets through. Looks at all records.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn matching(&self, filter: &Filter) -> Result<Totals, SpoolError> {
+        Ok(self.database.matching(filter)?)
+    }
+
     /// The record that is wanted.
     ///
     /// # Errors
@@ -89,6 +113,40 @@ impl View {
         Ok(self.database.oldest()?.map(|(_, received)| received))
     }
 
+    /// When the oldest record of `target` was received.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn oldest_of(&self, target: TargetId) -> Result<Option<SystemTime>, SpoolError> {
+        Ok(self.database.oldest_of(target)?)
+    }
+
+    /// The files of the spool and how large they are.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be read.
+    pub fn files(&self) -> std::io::Result<Files> {
+        let size_of = |name: &str| match self.folder.join(name).metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+            metadata => metadata.map(|metadata| metadata.len()),
+        };
+        let mut files = Files {
+            database: size_of(DATABASE_FILE)?,
+            log: size_of(&format!("{DATABASE_FILE}-wal"))?,
+            set_aside: Vec::new(),
+        };
+        for entry in std::fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if is_set_aside(&entry.file_name()) {
+                files.set_aside.push((entry.path(), entry.metadata()?.len()));
+            }
+        }
+        files.set_aside.sort();
+        Ok(files)
+    }
+
     /// Looks at everything: the structure of the file, the totals, each body. Calls `progress` with the records
     /// that were looked at, now and then.
     ///
@@ -98,8 +156,15 @@ impl View {
     pub fn verify(&self, mut progress: impl FnMut(u64)) -> Result<Findings, SpoolError> {
         let mut findings =
             Findings { structure: self.database.integrity(100)?, ..Findings::default() };
-        for (id, name, written) in self.database.targets()? {
-            match self.database.count(id) {
+        let counted = self.database.snapshot(|database| {
+            let mut counted = Vec::new();
+            for (id, name, written) in database.targets()? {
+                counted.push((name, written, database.count(id)));
+            }
+            Ok(counted)
+        })?;
+        for (name, written, counted) in counted {
+            match counted {
                 Ok(counted) if counted != written => {
                     findings.totals.push((name, written, counted));
                 }
@@ -132,6 +197,18 @@ impl View {
     }
 }
 
+/// The files in a spool folder, with their sizes in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Files {
+    /// The database.
+    pub database: u64,
+    /// Its log, which holds what is not in the database file yet.
+    pub log: u64,
+    /// Damaged files that were put aside, in the order of their names, which is that of time.
+    pub set_aside: Vec<(PathBuf, u64)>,
+}
+
 /// What [`View::verify`] found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -140,8 +217,7 @@ pub struct Findings {
     pub records: u64,
     /// What is wrong with the file, in SQLite's words.
     pub structure: Vec<String>,
-    /// Targets of which the running totals (first) are not what was counted (second). On the spool of a running
-    /// relay they may have changed in between.
+    /// Targets of which the running totals (first) are not what was counted (second).
     pub totals: Vec<(String, Totals, Totals)>,
     /// Records whose bytes are not those that were stored.
     pub damaged: Vec<RecordId>,

@@ -271,6 +271,16 @@ impl Writer {
         })?)
     }
 
+    pub(crate) fn discard(&mut self, records: &[RecordRef]) -> Result<Totals, SpoolError> {
+        Ok(self.write(|database, books| {
+            let mut discarded = Totals::default();
+            for record in records {
+                discarded += books.remove(database, record.id)?.unwrap_or_default();
+            }
+            Ok(discarded)
+        })?)
+    }
+
     /// Runs `work` in one transaction, once more where the file turns out to be damaged and could be replaced.
     fn write<T>(
         &mut self,
@@ -278,7 +288,7 @@ impl Writer {
     ) -> Result<T, Fault> {
         self.with_rescue(|writer| {
             let mut books = writer.books.clone();
-            let done = writer.database()?.transaction(|database| {
+            let done = writer.database()?.transaction(|database| -> Result<T, Fault> {
                 let done = work(database, &mut books)?;
                 books.save(database)?;
                 Ok(done)
@@ -471,7 +481,7 @@ impl Books {
     ) -> Result<u64, Fault> {
         match note {
             Note::Remove(RecordRef { id, item_count }) => {
-                let was_there = self.remove(database, *id)?;
+                let was_there = self.remove(database, *id)?.is_some();
                 Ok(if was_there || *id > damaged_until { 0 } else { u64::from(*item_count) })
             }
             Note::Reschedule(id, schedule) => {
@@ -481,13 +491,14 @@ impl Books {
         }
     }
 
-    fn remove(&mut self, database: &Database, id: RecordId) -> Result<bool, Fault> {
-        let Some((target, totals)) = database.remove(id)? else { return Ok(false) };
+    /// Gives back what was there.
+    fn remove(&mut self, database: &Database, id: RecordId) -> Result<Option<Totals>, Fault> {
+        let Some((target, totals)) = database.remove(id)? else { return Ok(None) };
         if let Some(account) = self.account(target) {
             account.totals -= totals;
             account.changed = true;
         }
-        Ok(true)
+        Ok(Some(totals))
     }
 
     fn drop_while(
