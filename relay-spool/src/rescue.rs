@@ -95,7 +95,7 @@ fn copy(
                     Some(index) => index,
                     None => {
                         // Its name is lost; what waits for it is not.
-                        let name = format!("unknown-{}", stored.meta.target.0);
+                        let name = unknown_target(stored.meta.target);
                         new_ids.push((stored.meta.target, new.target(&name)?, Totals::default()));
                         new_ids.len() - 1
                     }
@@ -121,6 +121,11 @@ fn copy(
             return Ok(());
         }
     }
+}
+
+/// The name of a target that has lost its own.
+pub(crate) fn unknown_target(target: TargetId) -> String {
+    format!("unknown-{}", target.0)
 }
 
 /// Goes through a damaged file from the first number to the last.

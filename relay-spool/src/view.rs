@@ -1,5 +1,6 @@
 //! A view: the spool of a folder as a tool sees it, whether or not a relay is running on it.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -7,8 +8,14 @@ use bytes::Bytes;
 
 use crate::database::{DATABASE_FILE, Database, FORMAT, Unusable};
 use crate::lock::FolderLock;
-use crate::rescue::is_set_aside;
-use crate::{Filter, OpenError, RecordId, SpoolError, Stored, TargetId, Totals, Wanted};
+use crate::rescue::{is_set_aside, unknown_target};
+use crate::{
+    ArchiveWriter, ArchivedRecord, ExportError, Filter, OpenError, RecordId, SpoolError, Stored,
+    TargetId, Totals, Wanted,
+};
+
+/// So many records are read at once.
+const PIECE: usize = 256;
 
 /// A spool to look at. Nothing here changes what waits.
 #[derive(Debug)]
@@ -147,6 +154,58 @@ impl View {
         Ok(files)
     }
 
+    /// Writes what `filter` lets through into an archive, but for what came after the call. Records that a relay settles
+    /// meanwhile may be in it or not. Calls `progress` with the records written, now and then.
+    ///
+    /// # Errors
+    ///
+    /// If the spool cannot be read or the archive cannot be written. Records with damaged bytes are no error: they are
+    /// left out and named.
+    pub fn export(
+        &self,
+        filter: &Filter,
+        archive: &mut ArchiveWriter<impl Write>,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Exported, ExportError> {
+        let last = self.database.last_id().map_err(SpoolError::from)?;
+        let mut exported = Exported { last, ..Exported::default() };
+        let mut names: Vec<(TargetId, String)> = Vec::new();
+        let mut after = RecordId::default();
+        loop {
+            let piece = self.select(filter, after, PIECE)?;
+            for record in &piece {
+                after = record.id;
+                if after > last {
+                    return Ok(exported);
+                }
+                let body = match self.body(record.id) {
+                    Ok(Some(body)) => body,
+                    Ok(None) => continue,
+                    Err(SpoolError::DamagedRecord(id)) => {
+                        exported.damaged.push(id);
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                };
+                let target = record.meta.target;
+                if !names.iter().any(|(id, _)| *id == target) {
+                    // A running relay may have got another.
+                    names = self.targets()?.into_iter().map(|(id, name, _)| (id, name)).collect();
+                }
+                let name = names.iter().find(|(id, _)| *id == target);
+                let name = name.map_or_else(|| unknown_target(target), |(_, name)| name.clone());
+                let (meta, schedule) = (record.meta.clone(), record.schedule);
+                exported.totals +=
+                    Totals { records: 1, items: record.meta.item_count.into(), bytes: record.size };
+                archive.write(&ArchivedRecord::new(name, meta, schedule, body))?;
+            }
+            if piece.len() < PIECE {
+                return Ok(exported);
+            }
+            progress(exported.totals.records);
+        }
+    }
+
     /// Looks at everything: the structure of the file, the totals, each body. Calls `progress` with the records
     /// that were looked at, now and then.
     ///
@@ -174,7 +233,7 @@ impl View {
         }
         let mut after = RecordId::default();
         loop {
-            let piece = match self.database.list(after, 256) {
+            let piece = match self.database.list(after, PIECE) {
                 Ok(piece) => piece,
                 Err(fault) => {
                     findings.structure.push(fault.to_string());
@@ -195,6 +254,18 @@ impl View {
         }
         Ok(findings)
     }
+}
+
+/// What was exported.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Exported {
+    /// How much it was.
+    pub totals: Totals,
+    /// No record behind this one was looked at.
+    pub last: RecordId,
+    /// Records that were left out because their bytes are not those that were stored.
+    pub damaged: Vec<RecordId>,
 }
 
 /// The files in a spool folder, with their sizes in bytes.

@@ -1,5 +1,6 @@
 //! What a spool promises, seen from outside.
 
+mod archive;
 mod bounds;
 mod damage;
 mod look;
