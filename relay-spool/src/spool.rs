@@ -310,6 +310,12 @@ impl Spool {
         self.ask(move |writer| writer.discard(&records), reply);
     }
 
+    /// Gives the space of what was removed back to the file system, all of it at once, as far as the file goes when it
+    /// is closed. For tools: a spool at work does the same little by little.
+    pub fn give_back(&self, reply: impl FnOnce(Result<(), SpoolError>) + Send + 'static) {
+        self.ask(|writer| writer.give_back(), reply);
+    }
+
     /// Stores what is in an archive: all of it or, on an error or a crash, nothing. Returns when it is on the disk; until
     /// then the spool does nothing else, which is for tools. Calls `progress` with the records stored, now and then.
     ///

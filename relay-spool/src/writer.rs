@@ -275,6 +275,20 @@ impl Writer {
         })?)
     }
 
+    pub(crate) fn give_back(&mut self) -> Result<(), SpoolError> {
+        Ok(self.read(|database| {
+            let mut free = database.free_pages()?;
+            while free > 0 {
+                let left = database.give_back(PAGES_GIVEN_BACK)?;
+                if left >= free {
+                    break;
+                }
+                free = left;
+            }
+            Ok(())
+        })?)
+    }
+
     pub(crate) fn import(
         &mut self,
         archive: &mut ArchiveReader<impl BufRead>,

@@ -51,15 +51,15 @@ fn record(bytes: &[u8]) -> ArchivedRecord {
         project: number,
         key: text.clone(),
         received: time,
-        event_id: (number % 2 == 0).then(|| text.clone()),
+        event_id: number.is_multiple_of(2).then(|| text.clone()),
         item_count: number as u32,
         items: text.clone(),
         encoding: text.clone(),
         headers: text,
         schedule: Schedule {
             attempts: number as u32,
-            due: (number % 3 == 0).then_some(time),
-            refused_since: (number % 5 == 0).then_some(time),
+            due: number.is_multiple_of(3).then_some(time),
+            refused_since: number.is_multiple_of(5).then_some(time),
         },
         body: bytes.to_vec().into(),
     }

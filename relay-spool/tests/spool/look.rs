@@ -74,6 +74,21 @@ fn what_is_discarded_is_gone_and_counted() {
 }
 
 #[test]
+fn the_space_of_what_was_discarded_can_be_given_back_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = Spool::open(folder.path(), Settings::default()).expect("it opens");
+    let target = spool.target("upstream").expect("a target");
+    append(&spool, record(target, &"x".repeat(4 << 20)));
+    let all = blocking(|reply| spool.load(target, RecordId::default(), 1, noon(), reply));
+    let record = all.expect("the spool is well").ready[0].reference();
+    blocking(|reply| spool.discard(vec![record], reply)).expect("the spool is well");
+    blocking(|reply| spool.give_back(reply)).expect("the spool is well");
+    spool.close();
+    let files = View::open(folder.path()).expect("readable").files().expect("readable");
+    assert!(files.database < 64 << 10, "{files:?}");
+}
+
+#[test]
 fn asking_who_holds_a_folder_leaves_no_trace_in_it() {
     let folder = tempfile::tempdir().expect("a folder");
     Spool::open(folder.path(), Settings::default()).expect("it opens").close();
