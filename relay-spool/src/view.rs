@@ -129,6 +129,15 @@ impl View {
         Ok(self.database.oldest_of(target)?)
     }
 
+    /// The largest number that a record ever had.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn last(&self) -> Result<RecordId, SpoolError> {
+        Ok(self.database.last_id()?)
+    }
+
     /// The files of the spool and how large they are.
     ///
     /// # Errors
