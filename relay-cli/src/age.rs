@@ -51,7 +51,7 @@ impl Moment {
     /// The time, for who asks at `now`. What is before 1970 stands for that.
     pub(crate) fn at(self, now: SystemTime) -> SystemTime {
         match self {
-            Self::Ago(age) => now.checked_sub(age).unwrap_or(UNIX_EPOCH),
+            Self::Ago(age) => now.checked_sub(age).map_or(UNIX_EPOCH, |time| time.max(UNIX_EPOCH)),
             Self::At(time) => time,
         }
     }
