@@ -3,6 +3,7 @@
 mod archive;
 mod bounds;
 mod damage;
+mod documentation;
 mod look;
 mod order;
 mod support;
