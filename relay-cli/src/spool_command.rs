@@ -7,8 +7,8 @@ mod stats;
 mod transfer;
 mod verify;
 
+use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
 
 use relay_spool::{Filter, RecordId, RecordRef, Settings, Spool, Stored, TargetId, Totals, View};
 use serde_json::json;
@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::age::{Age, timestamp};
 use crate::args::{FilterArgs, GlobalArgs, SpoolArgs, SpoolCommand};
 use crate::failure::Failure;
-use crate::load::{self, DEFAULT_FOLDER, Loaded};
+use crate::load::{self, Loaded};
 use crate::printable::printable;
 use crate::progress::Progress;
 
@@ -28,7 +28,7 @@ use crate::progress::Progress;
 pub(crate) fn spool(args: &SpoolArgs, global: &GlobalArgs) -> Result<(), Failure> {
     let folder = match &args.spool {
         Some(folder) => folder.clone(),
-        None => spool_folder(&load::load(&global.overrides())?),
+        None => load::load(&global.overrides())?.settings.server.spool.path,
     };
     let mut out = Output { json: args.json, sink: BufWriter::new(Box::new(io::stdout())) };
     let done = match &args.command {
@@ -64,14 +64,10 @@ pub(crate) fn spool(args: &SpoolArgs, global: &GlobalArgs) -> Result<(), Failure
     }
 }
 
-/// The folder of the spool of the relay that is configured.
-fn spool_folder(loaded: &Loaded) -> PathBuf {
-    loaded.folder.as_deref().unwrap_or(Path::new(DEFAULT_FOLDER)).join("spool")
-}
-
-/// How the relay that is configured keeps its spool.
-fn spool_settings(_: &Loaded) -> Settings {
-    Settings::default()
+/// What fits into the spool of the relay that is configured.
+fn spool_settings(loaded: &Loaded) -> Settings {
+    let max_bytes = loaded.settings.server.spool.max_disk_size as u64;
+    Settings { max_bytes, ..Settings::default() }
 }
 
 /// Where results go. Whoever stops reading them (`| head`) wants no more, which is no failure.
@@ -215,7 +211,7 @@ fn record_json(record: &Stored, target: &str) -> serde_json::Value {
         "received": timestamp(meta.received),
         "event_id": meta.event_id,
         "item_count": meta.item_count,
-        "items": meta.items,
+        "items": counts(&meta.items).map_or_else(|| json!(meta.items), |counts| json!(counts)),
         "encoding": meta.encoding,
         "size": size,
         "body_size": body_size,
@@ -223,6 +219,22 @@ fn record_json(record: &Stored, target: &str) -> serde_json::Value {
         "due": schedule.due.map(timestamp),
         "refused_since": schedule.refused_since.map(timestamp),
     })
+}
+
+/// The items of a record by category, as the server writes them.
+fn counts(items: &str) -> Option<BTreeMap<String, u64>> {
+    serde_json::from_str(items).ok()
+}
+
+/// The same for people: `2 attachment+attachment_item, 1 error`.
+fn items(record: &Stored) -> String {
+    match counts(&record.meta.items) {
+        Some(counts) => {
+            let counts = counts.iter().map(|(category, count)| format!("{count} {category}"));
+            printable(&counts.collect::<Vec<_>>().join(", "))
+        }
+        None => record.meta.item_count.to_string(),
+    }
 }
 
 fn totals_json(totals: Totals) -> serde_json::Value {

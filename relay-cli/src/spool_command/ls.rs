@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use relay_spool::{RecordId, Stored, View};
 
-use super::{Failed, Names, Output, PIECE, filter, record_json, waiting};
+use super::{Failed, Names, Output, PIECE, filter, items, record_json, waiting};
 use crate::age::Age;
 use crate::args::FilterArgs;
 use crate::byte_size::Rounded;
@@ -46,10 +46,6 @@ pub(super) fn ls(
 
 fn row(record: &Stored, target: &str, now: SystemTime) -> [String; 9] {
     let Stored { id, meta, schedule, size, .. } = record;
-    let items = match printable(&meta.items) {
-        items if items.is_empty() => meta.item_count.to_string(),
-        items => format!("{}: {items}", meta.item_count),
-    };
     [
         id.to_string(),
         Age::between(meta.received, now).to_string(),
@@ -59,6 +55,6 @@ fn row(record: &Stored, target: &str, now: SystemTime) -> [String; 9] {
         schedule.attempts.to_string(),
         waiting(record, now),
         printable(meta.event_id.as_deref().unwrap_or("-")),
-        items,
+        items(record),
     ]
 }

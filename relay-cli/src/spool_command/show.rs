@@ -8,7 +8,7 @@ use relay_envelope::{Envelope, Limits};
 use relay_spool::{Filter, RecordId, Stored, View};
 use serde_json::json;
 
-use super::{Failed, Names, Output, record_json, waiting};
+use super::{Failed, Names, Output, items, record_json, waiting};
 use crate::age::{Age, timestamp};
 use crate::args::RecordName;
 use crate::byte_size::Rounded;
@@ -118,7 +118,7 @@ fn print(
         ("key", printable(&meta.key)),
         ("received", format!("{}, {age} ago", timestamp(meta.received))),
         ("event", printable(meta.event_id.as_deref().unwrap_or("-"))),
-        ("items", format!("{} {}", meta.item_count, printable(&meta.items))),
+        ("items", items(record)),
         ("tries", schedule.attempts.to_string()),
         ("waiting", waiting(record, now)),
         ("size", sizes),

@@ -6,7 +6,7 @@ use relay_compression::{ContentEncoding, Encoder, Level};
 use relay_spool::{Meta, NewRecord, RecordId, Schedule, Settings, Spool, blocking};
 use serde_json::{Value, json};
 
-use crate::support::{Folder, Outcome};
+use crate::support::{Folder, Outcome, Relay, Server, answer};
 
 const KEY: &str = "a94ae32be2582e0bcb7b0ba0d8ba36f3";
 const EVENT: &str = "00112233445566778899aabbccddeeff";
@@ -27,7 +27,7 @@ fn store(spool: &Spool, target: &str, change: impl FnOnce(&mut NewRecord)) -> Re
         received: ago(7_300),
         event_id: None,
         item_count: 1,
-        items: "error".to_owned(),
+        items: r#"{"error":1}"#.to_owned(),
         encoding: "identity".to_owned(),
         headers: String::new(),
     };
@@ -48,7 +48,7 @@ fn filled() -> Folder {
     store(&spool, "eu", |record| {
         record.meta.event_id = Some(EVENT.to_owned());
         record.meta.item_count = 2;
-        record.meta.items = "error, attachment".to_owned();
+        record.meta.items = r#"{"attachment+attachment_item":1,"error":1}"#.to_owned();
         record.meta.encoding = "gzip".to_owned();
         record.meta.headers = "x-one: 1\nx-two: \x1b[2J".to_owned();
         record.body =
@@ -101,7 +101,7 @@ fn object(folder: &Folder, arguments: &[&str]) -> Value {
 fn sizes(folder: &Folder) -> (u64, u64) {
     let sizes: Vec<u64> =
         ls(folder, &[]).iter().map(|record| record["size"].as_u64().expect("a size")).collect();
-    assert_eq!(sizes[1..], [270, 172]);
+    assert_eq!(sizes[1..], [276, 178]);
     (sizes[0], sizes.iter().sum())
 }
 
@@ -112,9 +112,9 @@ fn ls_shows_records_in_aligned_columns() {
     let expected = format!(
         "\
 RECORD  AGE  TARGET  PROJECT  SIZE  TRIES  WAITING          EVENT                             ITEMS
-     1   2h  eu           42  {size}B      0  ready            {EVENT}  2: error, attachment
-     2   2d  us            7  270B      3  refused for 61m  -                                 1: error
-     3   2h  eu           42  172B      0  ready            {EVENT}  1: error
+     1   2h  eu           42  {size}B      0  ready            {EVENT}  1 attachment+attachment_item, 1 error
+     2   2d  us            7  276B      3  refused for 61m  -                                 1 error
+     3   2h  eu           42  178B      0  ready            {EVENT}  1 error
 "
     );
     assert_eq!(fine(folder.outcome(&["spool", "ls"])), expected);
@@ -132,7 +132,7 @@ fn ls_prints_an_object_per_line_for_programs() {
         ("key", json!(KEY)),
         ("event_id", json!(EVENT)),
         ("item_count", json!(2)),
-        ("items", json!("error, attachment")),
+        ("items", json!({"attachment+attachment_item": 1, "error": 1})),
         ("encoding", json!("gzip")),
         ("attempts", json!(0)),
         ("due", json!(null)),
@@ -201,7 +201,7 @@ fn show_tells_what_is_known_of_a_record_and_nothing_of_its_payloads() {
         "record    1\n",
         "target    eu\n",
         &format!("key       {KEY}\n"),
-        "items     2 error, attachment\n",
+        "items     1 attachment+attachment_item, 1 error\n",
         "waiting   ready\n",
         "encoding  gzip\n",
         "headers   x-one: 1\n          x-two:  [2J\n",
@@ -275,10 +275,10 @@ fn stats_count_by_target_and_say_who_holds_the_spool() {
         "\
 TARGET  RECORDS  ITEMS  SIZE  OLDEST
 eu            2      3  {}B      2h
-us            1      1  270B      2d
+us            1      1  276B      2d
 all           3      4  {all}B      2d
 ",
-        first + 172
+        first + 178
     );
     assert_eq!(table, expected);
 
@@ -558,4 +558,49 @@ fn a_spool_of_a_later_version_is_left_alone() {
         );
     }
     assert_eq!(std::fs::read(&path).expect("the file"), file);
+}
+
+#[test]
+fn an_import_keeps_within_the_size_that_is_configured() {
+    let folder = filled();
+    fine(folder.outcome(&["spool", "export", "-o", "archive"]));
+    folder.write(".relay/config.yml", "spool: {max_disk_size: 700B}\n");
+    let failure = failure(&folder, &["spool", "--spool", "there", "import", "archive"]);
+    let expected = "error: nothing was imported from archive\n  \
+                    caused by: record 2 does not fit: it has 178 bytes, and its target \"eu\" has room for ";
+    assert!(failure.starts_with(expected), "{failure}");
+    assert_eq!(ids(&folder, &["--spool", "there"]), [0; 0]);
+}
+
+#[test]
+fn what_waits_at_one_relay_is_carried_to_another_by_file_and_delivered() {
+    // Nobody listens on port 1.
+    let inside = Folder::new();
+    let relay = Relay::start(&inside, &["--upstream", "http://127.0.0.1:1"]);
+    let dsn = format!("http://{KEY}@{}/42", relay.address);
+    let sent = inside.outcome(&["send", "--dsn", &dsn, "-m", "carried"]);
+    let id = fine(sent).trim_end().to_owned();
+
+    let waiting = ls(&inside, &[]);
+    assert_eq!(waiting.len(), 1);
+    assert_eq!(waiting[0]["event_id"], json!(id));
+    assert_eq!(waiting[0]["items"], json!({"error": 1}));
+    let holder = object(&inside, &["stats"])["holder"].clone();
+    let refusal = failure(&inside, &["spool", "purge", "--all", "--yes"]);
+    let holder = holder.as_str().expect("somebody holds it");
+    assert_eq!(refusal, format!("error: the spool folder .relay/spool is in use by {holder}\n"));
+    // Killed.
+    drop(relay);
+    fine(inside.outcome(&["spool", "export", "-o", "archive", "--remove"]));
+    assert!(ls(&inside, &[]).is_empty());
+
+    let outside = Folder::new();
+    std::fs::copy(inside.path("archive"), outside.path("archive")).expect("a copy");
+    fine(outside.outcome(&["spool", "import", "archive"]));
+    let server = Server::answering(answer("200 OK", "", "{}"));
+    let upstream = format!("http://{}", server.address());
+    let _relay = Relay::start(&outside, &["--upstream", &upstream]);
+    let request = server.request();
+    assert!(request.head.starts_with("POST /api/42/envelope/ HTTP/1.1\r\n"), "{request:?}");
+    assert!(request.head.contains(&format!("sentry_key={KEY}")), "{request:?}");
 }

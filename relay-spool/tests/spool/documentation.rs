@@ -10,7 +10,7 @@ use crate::support::{append, record};
 fn section() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operations.md");
     let text = std::fs::read_to_string(path).expect("the documentation");
-    let (_, rest) = text.split_once("\n## The spool\n").expect("a section about the spool");
+    let (_, rest) = text.split_once("\n## The spool folder\n").expect("a section about the folder");
     rest.split("\n## ").next().expect("a section").to_owned()
 }
 
