@@ -198,7 +198,8 @@ fn check(folder: &Path, model: &Model, kind: Kind, random: &mut Random) -> Resul
         return Err(format!("the id {next} was given after {last}"));
     }
     let status = spool.status();
-    if status.total().records != found.len() as u64 + 1 {
+    // Some that were overwritten still count: they are there, but not given out.
+    if kind != Kind::Damage && status.total().records != found.len() as u64 + 1 {
         return Err(format!("{} of {} records are counted", status.total().records, found.len()));
     }
     spool.close();

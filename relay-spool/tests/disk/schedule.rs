@@ -367,6 +367,8 @@ impl Run {
             self.spool.close();
             (self.spool, self.targets) = open(&self.interposer, self.life);
         }
+        // The first time it meets the damage, and some of what it has read is gone with the old file.
+        self.everything();
         let survivors = self.everything();
         for _ in 0..5 {
             self.append(1);
