@@ -106,7 +106,11 @@ fn kind_of(seed: u64) -> Kind {
 fn run(seed: u64, sync: Sync, cuts: usize) -> Result<(), Failure> {
     let watched = Watched::new();
     let kind = kind_of(seed);
-    let lives = if matches!(kind, Kind::Mixed | Kind::Full) { 1 + seed % 3 } else { 1 };
+    let lives = match kind {
+        Kind::Mixed | Kind::Full => 1 + seed % 3,
+        Kind::FailingSync => 2,
+        _ => 1,
+    };
     for part in 0..lives {
         let output = watched.run(&Life { kind, seed, part, sync }.task(), true);
         if !output.status.success() {
