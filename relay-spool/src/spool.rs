@@ -189,7 +189,7 @@ impl Spool {
             .name("relay-spool".to_owned())
             .spawn(move || {
                 // If it panics, nobody may wait for it.
-                let _close = CloseOnDrop(&turns);
+                let _abandon = AbandonOnDrop(&turns);
                 writer.work(&turns);
                 drop(lock);
             })
@@ -415,7 +415,10 @@ impl Shared {
     fn close(&self) {
         self.inbox.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
+        // A reply may have held the last handle: then this is the thread, and it ends behind this turn.
+        let is_another =
+            |thread: &JoinHandle<()>| thread.thread().id() != std::thread::current().id();
+        if let Some(thread) = thread.filter(is_another) {
             // A panic has been reported where it happened, and closed the inbox.
             let _ = thread.join();
         }
@@ -428,11 +431,11 @@ impl Drop for Shared {
     }
 }
 
-struct CloseOnDrop<'a>(&'a Inbox);
+struct AbandonOnDrop<'a>(&'a Inbox);
 
-impl Drop for CloseOnDrop<'_> {
+impl Drop for AbandonOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.abandon();
     }
 }
 

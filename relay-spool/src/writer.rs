@@ -33,6 +33,10 @@ pub(crate) struct Writer {
     damaged_until: RecordId,
     rescued: Option<Instant>,
     tended: Option<Instant>,
+    /// Whether there is something to tend to even if nothing comes.
+    restless: bool,
+    /// The last write that failed, until one succeeds: a disk that is full can be read all the time.
+    write_fault: Option<Fault>,
     status: Arc<Mutex<Status>>,
 }
 
@@ -59,13 +63,13 @@ const IO_PATIENCE: u32 = 8;
 /// A file that is damaged again at once, or a disk too full for a new one, must not be answered with copy after copy.
 const RESCUED_EVERY: Duration = Duration::from_secs(60);
 
+/// What SQLite takes for a row, and no record exceeds.
+const LARGEST: u64 = 1_000_000_000;
+
 /// Free pages are given back in pieces of this many, this often, and not all of them: the next record needs some.
 const PAGES_GIVEN_BACK: u32 = 512;
 const PAGES_KEPT: u64 = 2048;
 const TENDED_EVERY: Duration = Duration::from_millis(250);
-
-/// After a failure the file is tried again this often, even if nobody asks for anything.
-const PROBED_EVERY: Duration = Duration::from_secs(1);
 
 impl Writer {
     pub(crate) fn open(
@@ -84,6 +88,8 @@ impl Writer {
             damaged_until: RecordId::default(),
             rescued: None,
             tended: None,
+            restless: false,
+            write_fault: None,
             status,
         };
         let open_error = |folder: &Option<PathBuf>, unusable| {
@@ -108,13 +114,9 @@ impl Writer {
     pub(crate) fn work(&mut self, inbox: &Inbox) {
         let window = Window(self.settings.commit_window);
         loop {
-            let has_fault = self.status().fault.is_some();
-            let turn = inbox.next(window, self.company, has_fault.then_some(PROBED_EVERY));
+            let turn = inbox.next(window, self.company, self.restless.then_some(TENDED_EVERY));
             let last = turn.last;
             self.turn(turn);
-            if has_fault {
-                self.probe();
-            }
             if last {
                 break;
             }
@@ -136,6 +138,8 @@ impl Writer {
             ask(Some(self));
         }
         let now = Instant::now();
+        // What this turn has changed wants tending too, even if no other follows.
+        self.restless = true;
         if self.tended.is_none_or(|at| now - at >= TENDED_EVERY) {
             self.tend(now);
         }
@@ -329,6 +333,7 @@ impl Writer {
             Err(ImportError::Spool(SpoolError::Fault(fault))) => Some(fault.clone()),
             Err(_) => None,
         };
+        self.write_fault.clone_from(&fault);
         self.note_fault(fault);
         done
     }
@@ -338,7 +343,7 @@ impl Writer {
         &mut self,
         work: impl Fn(&Database, &mut Books) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        self.with_rescue(|writer| {
+        let done = self.with_rescue(|writer| {
             // The books of the file that is written: it may have to be opened first.
             writer.database()?;
             let mut books = writer.books.clone();
@@ -349,7 +354,10 @@ impl Writer {
             })?;
             writer.books = books;
             Ok(done)
-        })
+        });
+        self.write_fault = done.as_ref().err().cloned();
+        self.status().fault = self.write_fault.clone();
+        done
     }
 
     fn read<T>(&mut self, work: impl Fn(&Database) -> Result<T, Fault>) -> Result<T, Fault> {
@@ -379,7 +387,7 @@ impl Writer {
         status.targets.extend(self.books.targets.iter().map(|a| (a.id, a.totals)));
         status.share = self.books.share(&self.settings);
         status.when_full = self.settings.when_full;
-        status.fault = fault;
+        status.fault = self.write_fault.clone().or(fault);
     }
 
     /// Opens the file once more after a failure, in case what lies below it has been replaced, or what SQLite remembers
@@ -460,30 +468,29 @@ impl Writer {
         Ok(())
     }
 
-    /// What needs to be done now and then: free pages go back, the age of the oldest is looked up.
+    /// What needs to be done now and then: free pages go back, the age of the oldest is looked up, and a disk that
+    /// failed is tried, for perhaps nobody writes until it is known to be well.
     fn tend(&mut self, now: Instant) {
         self.tended = Some(now);
+        // Notes that could not be written have been tried by the turn.
+        if self.write_fault.is_some() && self.notes.is_empty() {
+            let _ = self.write(|database, _| database.touch());
+        }
         let oldest = self.read(Database::oldest);
         let has_folder = self.folder.is_some();
         let free = self.read(|database| {
             let free = database.free_pages()?;
-            if has_folder && free > PAGES_KEPT {
-                database.give_back(PAGES_GIVEN_BACK)?;
-            }
-            Ok(())
+            Ok(if has_folder && free > PAGES_KEPT {
+                database.give_back(PAGES_GIVEN_BACK)?
+            } else {
+                free
+            })
         });
-        if let (Ok(oldest), Ok(())) = (oldest, free) {
+        self.restless = self.write_fault.is_some()
+            || !free.as_ref().is_ok_and(|free| *free <= PAGES_KEPT || !has_folder);
+        if let (Ok(oldest), Ok(_)) = (oldest, free) {
             self.status().oldest = oldest.map(|(_, received)| received);
         }
-    }
-
-    /// Writes something of no consequence: whether the fault is over.
-    fn probe(&mut self) {
-        // What it finds is in the status.
-        let _ = self.write(|_, books| {
-            books.targets.iter_mut().for_each(|account| account.changed = true);
-            Ok(())
-        });
     }
 
     fn status(&self) -> MutexGuard<'_, Status> {
@@ -527,18 +534,20 @@ impl Books {
             let room_in = |books: &mut Self| {
                 books.account(target).is_some_and(|account| account.totals.bytes + size <= share)
             };
-            if size <= share && settings.when_full == WhenFull::DropOldest {
+            if size <= share.min(LARGEST) && settings.when_full == WhenFull::DropOldest {
                 while !room_in(self) {
                     let Some(oldest) = database.first_of(target)? else { break };
                     self.remove(database, oldest.id)?;
                     appended.dropped.push(oldest);
                 }
             }
-            if !room_in(self) {
+            if !room_in(self) || size > LARGEST {
                 appended.stored.push(None);
                 continue;
             }
-            self.last_id.0 += 1;
+            // SQLite's numbers end there; only a damaged file can come near.
+            let next = self.last_id.0.checked_add(1);
+            self.last_id.0 = next.ok_or(std::io::Error::other("there are no more numbers"))?;
             database.insert(self.last_id, record, &Schedule::default())?;
             let added = Totals { records: 1, items: record.meta.item_count.into(), bytes: size };
             if let Some(account) = self.account(target) {

@@ -107,3 +107,16 @@ fn space_is_given_back_to_the_file_system() {
         assert!(begun.elapsed() < Duration::from_secs(60), "{} bytes are kept", size());
     }
 }
+
+#[test]
+fn the_age_of_the_oldest_is_known_though_nothing_more_comes() {
+    let spool = spool(1 << 20, WhenFull::Reject);
+    let target = spool.target("upstream").expect("a target");
+    append(&spool, record(target, "one"));
+    spool.remove(load(&spool, target, RecordId::default(), 1).ready[0].reference());
+    let begun = std::time::Instant::now();
+    while spool.status().total().records > 0 || spool.status().oldest.is_some() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", spool.status());
+        std::thread::yield_now();
+    }
+}

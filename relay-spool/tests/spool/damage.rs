@@ -88,7 +88,7 @@ fn a_record_whose_bytes_have_changed_is_not_given_out() {
 }
 
 /// Where a file may be damaged, and what must be left of 200 records of about a page each.
-const DAMAGES: [(&str, fn(&[u8]) -> Vec<(u64, Vec<u8>)>, usize); 9] = [
+const DAMAGES: [(&str, Damage, usize); 9] = [
     ("the first page", |_| vec![(0, garbage(PAGE))], 0),
     ("the header alone", |_| vec![(0, garbage(100))], 0),
     ("the schema", |_| vec![(100, garbage(PAGE - 100))], 0),
@@ -99,6 +99,9 @@ const DAMAGES: [(&str, fn(&[u8]) -> Vec<(u64, Vec<u8>)>, usize); 9] = [
     ("the end of the file", |file| vec![(file.len() as u64 - 4096 * 20, garbage(20 * PAGE))], 150),
     ("pages that say where pages are", |_| vec![(PAGE as u64, garbage(PAGE))], 150),
 ];
+
+/// What to write where into a file.
+type Damage = fn(&[u8]) -> Vec<(u64, Vec<u8>)>;
 
 const PAGE: usize = 4096;
 

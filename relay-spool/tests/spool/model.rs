@@ -75,7 +75,7 @@ impl Entry {
     }
 
     fn due(&self) -> u64 {
-        self.schedule.due.map_or(0, |due| seconds(due))
+        self.schedule.due.map_or(0, seconds)
     }
 }
 
