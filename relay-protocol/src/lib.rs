@@ -7,6 +7,7 @@
 //! - [`CountedItem`] and [`Quantities`]: how much of which category one envelope item is.
 //! - [`Outcome`] and [`DiscardReason`]: what became of data, and the words for why it was dropped.
 //!   [`InvalidReason`], [`FilterReason`], [`ItemKind`] and [`ReasonCode`] are the parts of a reason.
+//! - [`payload`]: JSON payloads as a tree that borrows the body, is edited in place and keeps `_meta` beside it.
 //! - [`ClientReport`]: the payload by which a client tells what it dropped itself.
 #![forbid(unsafe_code)]
 
@@ -15,6 +16,7 @@ mod client_report;
 mod event_id;
 mod item_kind;
 mod outcome;
+pub mod payload;
 mod quantity;
 mod reason;
 
