@@ -7,3 +7,5 @@ mod item_kind;
 mod outcome;
 mod quantity;
 mod reason;
+mod release;
+mod words;
