@@ -65,7 +65,7 @@ impl<'a> Dist<'a> {
         // Every allowed character is one byte.
         match text.len() {
             0 => Err(NameError::Empty),
-            ..=Self::MAX_CHARS => Ok(Self(text)),
+            1..=Self::MAX_CHARS => Ok(Self(text)),
             _ => Err(NameError::TooLong),
         }
     }
