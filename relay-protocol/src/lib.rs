@@ -7,6 +7,7 @@
 //! - [`CountedItem`] and [`Quantities`]: how much of which category one envelope item is.
 //! - [`Outcome`] and [`DiscardReason`]: what became of data, and the words for why it was dropped.
 //!   [`InvalidReason`], [`FilterReason`], [`ItemKind`] and [`ReasonCode`] are the parts of a reason.
+//! - [`payload`]: JSON payloads as a tree that borrows the body, is edited in place and keeps `_meta` beside it.
 //! - [`ClientReport`]: the payload by which a client tells what it dropped itself.
 //! - [`TraceId`], [`SpanId`], [`SpanStatus`], [`Level`], [`EventType`], [`Platform`]: small words of events.
 //! - [`Release`], [`Version`], [`Environment`], [`Dist`]: names that must be valid, and [`NameError`].
@@ -26,6 +27,7 @@ mod level;
 mod name;
 mod outcome;
 mod path_pattern;
+pub mod payload;
 mod platform;
 mod quantity;
 mod reason;
