@@ -9,21 +9,48 @@
 //!   [`InvalidReason`], [`FilterReason`], [`ItemKind`] and [`ReasonCode`] are the parts of a reason.
 //! - [`payload`]: JSON payloads as a tree that borrows the body, is edited in place and keeps `_meta` beside it.
 //! - [`ClientReport`]: the payload by which a client tells what it dropped itself.
+//! - [`TraceId`], [`SpanId`], [`SpanStatus`], [`Level`], [`EventType`], [`Platform`]: small words of events.
+//! - [`Release`], [`Version`], [`Environment`], [`Dist`]: names that must be valid, and [`NameError`].
+//! - [`Glob`], [`Globs`] and [`PathPattern`]: patterns of rules, for texts and for transaction names.
+//! - [`Condition`]: when a rule applies to a [`Subject`], by its [`Field`]s.
 #![forbid(unsafe_code)]
 
 mod category;
 mod client_report;
+mod condition;
+mod environment;
 mod event_id;
+mod event_type;
+mod glob;
 mod item_kind;
+mod level;
+mod name;
 mod outcome;
+mod path_pattern;
 pub mod payload;
+mod platform;
 mod quantity;
 mod reason;
+mod release;
+mod span_status;
+mod trace_id;
+mod wire_enum;
 
 pub use crate::category::{CategoryUnit, DataCategories, DataCategoriesIter, DataCategory};
 pub use crate::client_report::{ClientReport, DiscardedEvent};
+pub use crate::condition::{Condition, ConditionError, Field, Subject};
+pub use crate::environment::{Dist, Environment};
 pub use crate::event_id::{EventId, ParseEventIdError};
+pub use crate::event_type::{EventType, ParseEventTypeError};
+pub use crate::glob::{Glob, GlobError, Globs};
 pub use crate::item_kind::ItemKind;
+pub use crate::level::{Level, ParseLevelError};
+pub use crate::name::NameError;
 pub use crate::outcome::{DiscardReason, Outcome};
+pub use crate::path_pattern::PathPattern;
+pub use crate::platform::{ParsePlatformError, Platform};
 pub use crate::quantity::{CountedItem, Quantities};
 pub use crate::reason::{FilterReason, InvalidReason, ReasonCode, ReasonCodeError};
+pub use crate::release::{Release, Version};
+pub use crate::span_status::{ParseSpanStatusError, SpanStatus};
+pub use crate::trace_id::{ParseSpanIdError, ParseTraceIdError, SpanId, TraceId};

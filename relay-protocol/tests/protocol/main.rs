@@ -2,10 +2,15 @@
 
 mod category;
 mod client_report;
+mod condition;
 mod event_id;
+mod glob;
 mod item_kind;
 mod json;
 mod outcome;
+mod path_pattern;
 mod payload;
 mod quantity;
 mod reason;
+mod release;
+mod words;
