@@ -8,6 +8,7 @@
 //! - [`Outcome`] and [`DiscardReason`]: what became of data, and the words for why it was dropped.
 //!   [`InvalidReason`], [`FilterReason`], [`ItemKind`] and [`ReasonCode`] are the parts of a reason.
 //! - [`payload`]: JSON payloads as a tree that borrows the body, is edited in place and keeps `_meta` beside it.
+//! - [`schema`]: events and all other payloads, as structs and as tables; checking and reading what SDKs send.
 //! - [`ClientReport`]: the payload by which a client tells what it dropped itself.
 //! - [`TraceId`], [`SpanId`], [`SpanStatus`], [`Level`], [`EventType`], [`Platform`]: small words of events.
 //! - [`Release`], [`Version`], [`Environment`], [`Dist`]: names that must be valid, and [`NameError`].
@@ -33,6 +34,7 @@ mod platform;
 mod quantity;
 mod reason;
 mod release;
+pub mod schema;
 mod span_status;
 mod subject;
 mod trace_id;

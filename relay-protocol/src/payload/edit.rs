@@ -214,6 +214,16 @@ impl Payload<'_> {
         self.attach(id, object, Some(key));
     }
 
+    /// Moves a value, with its meta, to the end of `object`, where the key may be there already.
+    ///
+    /// # Panics
+    ///
+    /// If `object` is no object, or stands within the value.
+    pub fn move_to_end(&mut self, id: NodeId, object: NodeId, key: &str) {
+        self.remove(id);
+        self.attach(id, object, Some(key));
+    }
+
     /// Moves a value, with its meta, to the end of a list.
     ///
     /// # Panics

@@ -148,9 +148,24 @@ impl<'t> NodeRef<'t> {
             .then(|| self.payload.slice(data.key, data.is(KEY_IN_TEXT)))
     }
 
+    /// Whether nothing stands before this value in its object or list.
+    pub fn is_first(self) -> bool {
+        self.data().previous.is_none()
+    }
+
     /// The object or list this value stands in.
     pub fn parent(self) -> Option<Self> {
         self.data().parent.map(|id| self.payload.node(id))
+    }
+
+    /// What stands before this value in the same object or list.
+    pub fn previous(self) -> Option<Self> {
+        self.data().previous.map(|id| self.payload.node(id))
+    }
+
+    /// What stands behind this value in the same object or list.
+    pub fn next(self) -> Option<Self> {
+        self.data().next.map(|id| self.payload.node(id))
     }
 
     /// The values of an object or list, in the order they came in. Nothing for other kinds.
