@@ -1,6 +1,7 @@
 //! Normalisation: an event as Sentry wants to see it, whatever the SDK (processing.md 3).
 //!
-//! [`normalize`] changes a checked [`Payload`] in place. It needs no clock and no dice: times, ids and data about the
+//! [`normalize`] changes a [`Payload`] in place, between [`schema::check`], which brings everything into its one form,
+//! and trimming. It needs no clock and no dice: times, ids and data about the
 //! world are in [`Ingress`] and [`Lookups`], and what a project wants in [`Settings`]. Doing it twice changes nothing
 //! more, as the next relay will do it again.
 //!
@@ -8,12 +9,15 @@
 //! use relay_pipeline::normalize::{Ingress, Lookups, Settings, normalize};
 //! use relay_protocol::EventId;
 //! use relay_protocol::payload::Payload;
+//! use relay_protocol::schema::{Described, Event, check};
 //!
-//! let mut event = Payload::parse(br#"{"platform":"python","user":{"id":"7"}}"#)?;
+//! let mut event = Payload::parse(br#"{"platform":"python","user":{"id":7}}"#)?;
+//! let root = event.root();
+//! check(&mut event, root, Event::INTERFACE);
 //! let ingress = Ingress::new("2026-01-02T03:04:05Z".parse()?, EventId::random());
 //! normalize(&mut event, &ingress, &Settings::default(), &Lookups::default())?;
 //!
-//! let root = event.node(event.root());
+//! let root = event.node(root);
 //! assert_eq!(root.path(&["user", "sentry_user"]).and_then(|node| node.as_str()), Some("id:7"));
 //! assert_eq!(root.get("timestamp").and_then(|node| node.number()), Some("1767323045.0"));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -22,8 +26,7 @@
 //! # Deviation
 //!
 //! What needs the conventions of attributes, prices of AI models or rules for descriptions of spans is left to the
-//! last relay, which does it anyway: steps 6, 16 and the `sentry_tags` of step 23. The schema check comes before and
-//! trimming after; both are in `relay-protocol`.
+//! last relay, which does it anyway: steps 6, 16 and the `sentry_tags` of step 23.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -31,12 +34,15 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use relay_protocol::EventId;
 use relay_protocol::payload::{Kind, NodeId, Payload};
+use relay_protocol::schema::{self, Described as _, Event};
 use uuid::Uuid;
 
 mod address;
 mod breadcrumbs;
 mod contexts;
 mod defaults;
+#[cfg(feature = "geoip")]
+mod geo_database;
 mod identifiers;
 mod images;
 mod lookup;
@@ -56,12 +62,18 @@ mod time;
 mod transaction;
 mod user;
 mod user_agent;
+#[cfg(feature = "user-agent")]
+mod user_agent_rules;
 
+#[cfg(feature = "geoip")]
+pub use self::geo_database::{GeoDatabase, GeoDatabaseError};
 pub use self::lookup::{DeviceNames, GeoLookup, Lookups, Place, UserAgent, UserAgents};
 pub use self::settings::{
     Breakdown, BuiltinMeasurement, MeasurementSettings, NameRedaction, PerformanceScore,
     ScoreComponent, ScoreProfile, Settings, SpanOpDefault, SpanOpDefaults, TransactionNameRule,
 };
+#[cfg(feature = "user-agent")]
+pub use self::user_agent_rules::{UserAgentRules, UserAgentRulesError};
 
 /// How an event came in: what the request and the envelope tell about it.
 #[derive(Clone, Debug)]
@@ -79,7 +91,7 @@ pub struct Ingress<'a> {
     pub transaction_age: Duration,
     /// The id in the envelope's header, which wins over that in the event.
     pub event_id: Option<EventId>,
-    /// The id of an event that has none.
+    /// The id of an event that has none, and of its trace if the SDK sent the nil id for that.
     pub random_event_id: EventId,
     /// Of the project.
     pub project_id: Option<u64>,
@@ -190,6 +202,10 @@ pub enum InvalidEvent {
 ///
 /// The numbers are those of processing.md 3.0.
 ///
+/// # Deviation
+///
+/// A step comes after those whose results it looks at, so that a second time finds nothing to do.
+///
 /// # Errors
 ///
 /// The event cannot be accepted. What was done to it until then stays done.
@@ -208,6 +224,8 @@ pub fn normalize(
         transaction::validate(event, ingress)?; // 3
     }
     images::normalize_images(event); // 4, 12
+    let root = event.root();
+    schema::check_attributes(event, root, Event::INTERFACE); // 5
     if is_transaction {
         transaction::normalize_name(event, ingress, settings); // 7
         transaction::default_operations(event, settings);
@@ -223,14 +241,12 @@ pub fn normalize(
     message::normalize_message(event);
     breadcrumbs::default_breadcrumbs(event);
     tags::normalize_tags(event);
-    tags::normalize_device_class(event);
     stacktrace::move_stacktrace(event); // 13
     stacktrace::normalize_stacktraces(event);
     stacktrace::name_exceptions(event);
-    mechanism::normalize_mechanisms(event);
     user_agent::normalize_user_agent(event, lookups.user_agents); // 14
+    tags::normalize_device_class(event); // 12, which looks at the device
     measurements::normalize_measurements(event, settings); // 15
-    performance_score::score(event, settings);
     if is_transaction {
         spans::set_breakdowns(event, settings); // 17
     }
@@ -238,8 +254,10 @@ pub fn normalize(
     contexts::set_lcp_tags(event); // 19
     contexts::set_replay(event, ingress);
     request::normalize_request(event); // 20
-    contexts::default_trace(event); // 21
+    contexts::default_trace(event, ingress); // 21
     contexts::normalize_contexts(event, lookups.device_names); // 22
+    mechanism::normalize_mechanisms(event); // 13, which looks at the system
+    performance_score::score(event, settings); // 15, which looks at everything
     if is_transaction && settings.exclusive_times {
         spans::set_exclusive_times(event); // 23
     }

@@ -1,20 +1,22 @@
 //! Contexts (processing.md 3.19, 3.21, 3.22, 3.24).
 
-use relay_protocol::payload::{Kind, NodeId, NodeRef, Payload};
+use relay_protocol::payload::{Kind, NodeId, NodeRef, Payload, Remark, RemarkKind, Value};
 use relay_protocol::{EventId, SpanId, TraceId};
 
 use super::os_description::{dot_net_version, parse_os, parse_runtime};
 use super::place::{
-    default_text, filled, is_missing, make_object, object, put_number, put_text, remove, text,
+    default_text, filled, is_missing, list, make_object, object, objects, put_number, put_text,
+    remove, text,
 };
 use super::request::{move_cookies, take_apart};
 use super::tags::{set_tag, tag};
 use super::transaction::trace_context;
 use super::{DeviceNames, Ingress, is_transaction};
 
-/// Gives events that are part of no trace one of their own.
-pub(super) fn default_trace(payload: &mut Payload<'_>) {
+/// Gives events that are part of no trace one of their own. A trace of which the SDK did not know the id gets one, too.
+pub(super) fn default_trace(payload: &mut Payload<'_>, ingress: &Ingress<'_>) {
     let root = payload.root();
+    replace_nil_trace(payload, ingress);
     if is_transaction(payload) {
         return;
     }
@@ -30,13 +32,29 @@ pub(super) fn default_trace(payload: &mut Payload<'_>) {
     payload.insert(trace, "type", "trace");
 }
 
+fn replace_nil_trace(payload: &mut Payload<'_>, ingress: &Ingress<'_>) {
+    let mut owners: Vec<NodeId> = trace_context(payload).into_iter().collect();
+    if let Some(spans) = list(payload, payload.root(), "spans") {
+        owners.extend(objects(payload, spans));
+    }
+    let id = TraceId::from(ingress.random_event_id);
+    for owner in owners {
+        let old = text(payload, owner, "trace_id").and_then(|id| id.parse::<TraceId>().ok());
+        if old.is_some_and(TraceId::is_nil) && !id.is_nil() {
+            let node = payload.insert(owner, "trace_id", &id.to_string());
+            let remark = Remark::new("nil_trace_id", RemarkKind::Substituted);
+            payload.meta_mut(node).remarks.push(remark);
+        }
+    }
+}
+
 /// The replay in which the trace began.
 pub(super) fn set_replay(payload: &mut Payload<'_>, ingress: &Ingress<'_>) {
     let Some(replay) = ingress.replay_id else { return };
     let Some(contexts) = make_object(payload, payload.root(), "contexts") else { return };
     let context = payload.entry(contexts, "replay");
     if payload.kind(context) != Kind::Object {
-        payload.set(context, relay_protocol::payload::Value::Object);
+        payload.set(context, Value::Object);
     }
     put_text(payload, context, "replay_id", &replay.simple().to_string());
     put_text(payload, context, "type", "replay");

@@ -5,6 +5,9 @@ use relay_protocol::payload::{Kind, NodeRef, Payload};
 use super::place::{is_missing, list, make_object, object, text};
 use super::{UserAgent, UserAgents};
 
+/// The longest user agent that is looked at, in bytes. Browsers need a quarter of it.
+const MAX_USER_AGENT: usize = 2048;
+
 /// Fills the contexts `browser`, `device` and `os` from the headers of the event's request: from client hints
 /// where there are some, else from the user agent.
 pub(super) fn normalize_user_agent(payload: &mut Payload<'_>, parser: Option<&dyn UserAgents>) {
@@ -22,7 +25,8 @@ pub(super) fn normalize_user_agent(payload: &mut Payload<'_>, parser: Option<&dy
     // Looked at only if some context needs it: this is the most expensive step of all.
     let mut parsed: Option<UserAgent> = None;
     let mut parse = || -> UserAgent {
-        let user_agent = headers.user_agent.as_deref().filter(|text| !text.is_empty());
+        let user_agent = headers.user_agent.as_deref();
+        let user_agent = user_agent.filter(|text| (1..=MAX_USER_AGENT).contains(&text.len()));
         parsed
             .get_or_insert_with(|| match (parser, user_agent) {
                 (Some(parser), Some(text)) => parser.parse(text),

@@ -2,6 +2,7 @@ use std::net::IpAddr;
 
 use relay_pipeline::normalize::{DeviceNames, Ingress, Lookups, Settings, normalize};
 use relay_protocol::payload::Payload;
+use relay_protocol::schema::{Described, Event, check};
 use relay_protocol::{Condition, ConditionError, EventSubject};
 use serde_json::{Map, Value};
 
@@ -97,7 +98,18 @@ fn processed(input: &str, config: &Value) -> Result<String, String> {
     let mut lookups = Lookups::default();
     lookups.device_names = Some(&Shop);
 
+    #[cfg(feature = "user-agent")]
+    let rules: relay_pipeline::normalize::UserAgentRules =
+        serde_json::from_str(include_str!("user_agents.json"))
+            .map_err(|error| error.to_string())?;
+    #[cfg(feature = "user-agent")]
+    if config["normalize_user_agent"] == Value::Bool(true) {
+        lookups.user_agents = Some(&rules);
+    }
+
     let mut payload = Payload::parse(input.as_bytes()).map_err(|error| error.to_string())?;
+    let root = payload.root();
+    check(&mut payload, root, Event::INTERFACE);
     normalize(&mut payload, &ingress, &settings, &lookups).map_err(|error| error.to_string())?;
     Ok(payload.to_json())
 }

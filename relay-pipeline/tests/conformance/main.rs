@@ -22,9 +22,11 @@ fn main() -> ExitCode {
 fn trial(case: Value) -> Trial {
     let text = |key: &str| case[key].as_str().expect("a case has an id and says what it is about");
     let name = format!("{} {}", text("id"), text("what"));
+    let lacks_feature = case["needs"] == "user-agent" && cfg!(not(feature = "user-agent"));
     Trial::test(name, move || match (case::run(&case), case.get("fails")) {
         (Ok(()), None) | (Err(_), Some(_)) => Ok(()),
         (Ok(()), Some(reason)) => Err(format!("holds, though {reason}").into()),
         (Err(mismatch), None) => Err(mismatch.into()),
     })
+    .with_ignored_flag(lacks_feature)
 }
