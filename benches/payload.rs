@@ -26,7 +26,9 @@ fn parse(c: &mut Criterion) {
             b.iter(|| Payload::parse(black_box(&body)).expect("it is JSON"));
         });
         group.bench_function(format!("{shape}/serde_json"), |b| {
-            b.iter(|| serde_json::from_slice::<serde_json::Value>(black_box(&body)).expect("it is JSON"));
+            b.iter(|| {
+                serde_json::from_slice::<serde_json::Value>(black_box(&body)).expect("it is JSON")
+            });
         });
     }
     group.finish();

@@ -13,7 +13,8 @@
 //! - [`TraceId`], [`SpanId`], [`SpanStatus`], [`Level`], [`EventType`], [`Platform`]: small words of events.
 //! - [`Release`], [`Version`], [`Environment`], [`Dist`]: names that must be valid, and [`NameError`].
 //! - [`Glob`], [`Globs`] and [`PathPattern`]: patterns of rules, for texts and for transaction names.
-//! - [`Condition`]: when a rule applies to a [`Subject`], by its [`Field`]s.
+//! - [`Condition`]: when a rule applies to a [`Subject`], by its [`Field`]s: [`EventSubject`],
+//!   [`ReplaySubject`], [`SpanSubject`], [`SpanV2Subject`], [`LogSubject`], [`TraceMetricSubject`], [`SessionSubject`].
 #![forbid(unsafe_code)]
 
 mod category;
@@ -35,6 +36,7 @@ mod reason;
 mod release;
 pub mod schema;
 mod span_status;
+mod subject;
 mod trace_id;
 mod wire_enum;
 
@@ -55,4 +57,8 @@ pub use crate::quantity::{CountedItem, Quantities};
 pub use crate::reason::{FilterReason, InvalidReason, ReasonCode, ReasonCodeError};
 pub use crate::release::{Release, Version};
 pub use crate::span_status::{ParseSpanStatusError, SpanStatus};
+pub use crate::subject::{
+    EventSubject, LogSubject, ReplaySubject, SessionSubject, SpanSubject, SpanV2Subject,
+    TraceMetricSubject,
+};
 pub use crate::trace_id::{ParseSpanIdError, ParseTraceIdError, SpanId, TraceId};

@@ -1,0 +1,61 @@
+//! The user, and names that must be valid (processing.md 3.11, 3.12; schema.md 3.1).
+
+use relay_protocol::payload::{ErrorKind, MetaError, NodeRef, Payload, Value};
+use relay_protocol::{Dist, Environment, NameError, Release};
+
+use super::place::{make_object, object, put_text, text};
+
+/// Refuses releases, environments and distributions that are not valid.
+pub(super) fn check_names(payload: &mut Payload<'_>) {
+    refuse(payload, "release", |text| Release::parse(text).err());
+    refuse(payload, "environment", |text| Environment::parse(text).err());
+    refuse(payload, "dist", |text| Dist::parse(text).err());
+}
+
+fn refuse(payload: &mut Payload<'_>, key: &str, check: impl Fn(&str) -> Option<NameError>) {
+    let root = payload.root();
+    let Some(error) = text(payload, root, key).and_then(check) else { return };
+    let node = payload.entry(root, key);
+    match error {
+        NameError::Empty => {
+            payload.set(node, Value::Null);
+            payload.add_error(node, MetaError::expected("a non-empty string"));
+        }
+        NameError::TooLong if key == "dist" => {
+            payload.reject(node, MetaError::new(ErrorKind::ValueTooLong));
+        }
+        _ => payload.reject(node, MetaError::new(ErrorKind::InvalidData)),
+    }
+}
+
+/// Keys of a user that are no data of the sender's own.
+const USER_KEYS: [&str; 9] =
+    ["id", "email", "ip_address", "username", "name", "sentry_user", "segment", "geo", "data"];
+
+/// Gathers what SDKs and users added under `data`, and says in one text who the user is.
+pub(super) fn normalize_user(payload: &mut Payload<'_>) {
+    let Some(user) = object(payload, payload.root(), "user") else { return };
+    let of_sender = |node: NodeRef<'_>| node.key().is_some_and(|key| !USER_KEYS.contains(&key));
+    let others: Vec<_> = payload
+        .node(user)
+        .children()
+        .filter(|&node| of_sender(node))
+        .map(|node| (node.id(), node.key().unwrap_or_default().to_owned()))
+        .collect();
+    if !others.is_empty()
+        && let Some(data) = make_object(payload, user, "data")
+    {
+        for (node, key) in others {
+            payload.move_to(node, data, &key);
+        }
+    }
+    let name = [("id", "id"), ("username", "username"), ("email", "email"), ("ip_address", "ip")]
+        .into_iter()
+        .find_map(|(key, word)| {
+            let value = text(payload, user, key).filter(|value| *value != "{{auto}}")?;
+            Some(format!("{word}:{value}"))
+        });
+    if let Some(name) = name {
+        put_text(payload, user, "sentry_user", &name);
+    }
+}
