@@ -60,15 +60,27 @@ fn move_to_tags(payload: &mut Payload<'_>, root: NodeId, field: &str) {
     set_tag(payload, field, &value);
 }
 
-/// Puts a tag at the end, in place of those of its name.
+/// Puts a tag at the end, in place of those of its name. What no tag may say is refused as the schema check would.
 pub(super) fn set_tag(payload: &mut Payload<'_>, key: &str, value: &str) {
+    let value = value.trim();
+    if value.is_empty() {
+        return;
+    }
     let Some(tags) = make_list(payload, payload.root(), "tags") else { return };
     for pair in pairs(payload, tags, key) {
         payload.remove(pair);
     }
     let pair = payload.push(tags, Value::Array);
     payload.push(pair, key);
-    payload.push(pair, value);
+    let node = payload.push(pair, value);
+    if value.contains('\n') {
+        payload.reject(node, MetaError::invalid("invalid character '\\n'"));
+    }
+}
+
+/// Whether there is a tag of that name.
+pub(super) fn has_tag(payload: &Payload<'_>, key: &str) -> bool {
+    list(payload, payload.root(), "tags").is_some_and(|tags| !pairs(payload, tags, key).is_empty())
 }
 
 /// The value of a tag.
