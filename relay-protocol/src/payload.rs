@@ -53,6 +53,7 @@
 //! 44 bytes per value in one vector, plus the decoded text of strings with escapes in one buffer. Looking up a key
 //! walks the keys of that object.
 
+mod chunk;
 mod edit;
 mod meta;
 mod node;
@@ -60,6 +61,7 @@ mod number;
 mod parse;
 mod write;
 
+pub use self::chunk::Chunk;
 pub use self::edit::Value;
 pub use self::meta::{ErrorKind, Meta, MetaError, Remark, RemarkKind};
 pub use self::node::{Children, Kind, NodeId, NodeRef};

@@ -72,9 +72,10 @@ mod thread;
 mod trace_attachment;
 mod trace_metric;
 mod transaction_info;
+mod trim;
 mod user;
 
-pub use self::attribute_map::{Attribute, AttributeMap, AttributeValue};
+pub use self::attribute_map::{Attribute, AttributeMap};
 pub use self::attributes::{Attributes, Characters, Field, Interface, PairSyntax, Pii, Shape};
 pub use self::breadcrumb::Breadcrumb;
 pub use self::check::{ReadError, check, check_attributes, read};
@@ -111,6 +112,7 @@ pub use self::thread::Thread;
 pub use self::trace_attachment::TraceAttachmentMeta;
 pub use self::trace_metric::TraceMetric;
 pub use self::transaction_info::{TransactionInfo, TransactionNameChange};
+pub use self::trim::trim;
 pub use self::user::{Geo, User};
 
 use self::interface::interface;

@@ -2,8 +2,7 @@ use std::fmt::{self, Write as _};
 
 use super::meta::Meta;
 use super::node::{
-    CHANGED, HAS_META, KEY_IN_TEXT, Kind, META_ROOT, NodeData, NodeId, SKIP_NULLS, Span,
-    TEXT_IN_TEXT, TRUE,
+    CHANGED, HAS_META, KEY_IN_TEXT, Kind, META_ROOT, NodeData, NodeId, Span, TEXT_IN_TEXT, TRUE,
 };
 use super::{ParsePayloadError, Payload, PayloadLimits, number, parse};
 
@@ -93,7 +92,7 @@ impl Payload<'_> {
         data.kind = kind;
         data.text = text;
         data.flags |= TEXT_IN_TEXT;
-        data.flags &= !(TRUE | SKIP_NULLS);
+        data.flags &= !TRUE;
         if value == Value::Bool(true) {
             data.flags |= TRUE;
         }
@@ -339,19 +338,15 @@ impl Payload<'_> {
         self.touch(container);
     }
 
-    /// Says of a list that its `null` elements are not written unless they have a meta. Positions in `_meta` still
-    /// count them.
-    pub fn skip_nulls(&mut self, array: NodeId) {
-        let plain =
-            |payload: &Self, id| payload.kind(id) == Kind::Null && !payload.data(id).is(HAS_META);
-        let mut child = self.data(array).first;
-        while let Some(id) = child {
-            if plain(self, id) {
-                self.data_mut(array).flags |= SKIP_NULLS;
-                self.touch(array);
-                return;
+    /// Takes every `null` without meta out of a list.
+    pub fn remove_plain_nulls(&mut self, array: NodeId) {
+        let mut next = self.data(array).first;
+        while let Some(id) = next {
+            let data = self.data(id);
+            next = data.next;
+            if data.kind == Kind::Null && !data.is(HAS_META) {
+                self.remove(id);
             }
-            child = self.data(id).next;
         }
     }
 

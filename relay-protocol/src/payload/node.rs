@@ -64,10 +64,8 @@ pub(super) const HAS_META: u8 = 8;
 pub(super) const TEXT_IN_TEXT: u8 = 16;
 /// The boolean is `true`.
 pub(super) const TRUE: u8 = 32;
-/// `null` elements of this list are not written unless they have a meta.
-pub(super) const SKIP_NULLS: u8 = 64;
 /// The `_meta` of everything below is written here.
-pub(super) const META_ROOT: u8 = 128;
+pub(super) const META_ROOT: u8 = 64;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NodeData {

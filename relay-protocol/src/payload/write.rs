@@ -3,8 +3,7 @@ use std::fmt::Write as _;
 use super::Payload;
 use super::meta::write_record;
 use super::node::{
-    CHANGED, HAS_META, KEY_IN_TEXT, Kind, META_ROOT, NodeId, NodeRef, RAW_IN_TEXT, SKIP_NULLS,
-    TEXT_IN_TEXT, TRUE,
+    CHANGED, KEY_IN_TEXT, Kind, META_ROOT, NodeId, NodeRef, RAW_IN_TEXT, TEXT_IN_TEXT, TRUE,
 };
 
 impl NodeRef<'_> {
@@ -82,12 +81,7 @@ impl Payload<'_> {
                 let mut first = true;
                 let mut child = data.first;
                 while let Some(id) = child {
-                    let element = self.data(id);
-                    child = element.next;
-                    let plain_null = element.kind == Kind::Null && !element.is(HAS_META);
-                    if plain_null && data.is(SKIP_NULLS) {
-                        continue;
-                    }
+                    child = self.data(id).next;
                     if !first {
                         out.push(',');
                     }

@@ -1,67 +1,57 @@
 //! Attributes of logs, spans v2 and trace metrics (spec/schema.md 13.2).
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Attributes, List, Map, Other, Shape};
+use super::{Attributes, Map, Shape, interface};
 
 /// Attributes by name.
 pub type AttributeMap = Map<Attribute>;
 
-/// A value that says of what type it is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Attribute {
-    /// The value.
-    #[serde(flatten)]
-    pub value: AttributeValue,
-    /// Further keys, such as `unit`, as they came.
-    #[serde(flatten)]
-    pub other: Other,
-}
-
-/// The value of an [`Attribute`], as `{"type": …, "value": …}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", content = "value", rename_all = "lowercase")]
-pub enum AttributeValue {
-    /// True or false.
-    Boolean(bool),
-    /// A whole number.
-    Integer(i64),
-    /// A number.
-    Double(f64),
-    /// A text.
-    String(String),
-    /// Texts, booleans or numbers, all of one kind. Nulls are left out.
-    Array(List<Value>),
-}
-
-impl<T: Into<AttributeValue>> From<T> for Attribute {
-    fn from(value: T) -> Self {
-        Self { value: value.into(), other: Other::new() }
+interface! {
+    /// A value that says of what type it is.
+    ///
+    /// ```
+    /// use relay_protocol::schema::Attribute;
+    ///
+    /// let attribute = Attribute::from(8080_i64);
+    /// assert_eq!(serde_json::to_string(&attribute)?, r#"{"type":"integer","value":8080}"#);
+    /// # Ok::<(), serde_json::Error>(())
+    /// ```
+    Attribute = "attribute", other: Inherit {
+        /// `boolean`, `integer`, `double`, `string` or `array`.
+        ty: String = "type";
+        /// A value of that type. Integers fit 64 bits; arrays hold texts, booleans or numbers, all of one kind.
+        value: Value = "value";
     }
 }
 
-impl From<bool> for AttributeValue {
+impl Attribute {
+    fn new(ty: &str, value: Value) -> Self {
+        Self { ty: Some(ty.to_owned()), value: Some(value), ..Self::default() }
+    }
+}
+
+impl From<bool> for Attribute {
     fn from(value: bool) -> Self {
-        Self::Boolean(value)
+        Self::new("boolean", value.into())
     }
 }
 
-impl From<i64> for AttributeValue {
+impl From<i64> for Attribute {
     fn from(value: i64) -> Self {
-        Self::Integer(value)
+        Self::new("integer", value.into())
     }
 }
 
-impl From<f64> for AttributeValue {
+impl From<f64> for Attribute {
     fn from(value: f64) -> Self {
-        Self::Double(value)
+        Self::new("double", value.into())
     }
 }
 
-impl From<&str> for AttributeValue {
+impl From<&str> for Attribute {
     fn from(value: &str) -> Self {
-        Self::String(value.to_owned())
+        Self::new("string", value.into())
     }
 }
 
@@ -70,7 +60,3 @@ pub(super) static ATTRIBUTE: Attributes = Attributes::of(Shape::Any);
 
 /// What is said of all of them.
 pub(super) const ATTRIBUTES: Attributes = Attributes::of(Shape::Attributes);
-
-impl super::Typed for Attribute {
-    const ATTRIBUTES: Attributes = Attributes::of(Shape::Any);
-}

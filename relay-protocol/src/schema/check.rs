@@ -20,6 +20,11 @@ use crate::payload::{
 /// stay. It never fails, and a second time it changes nothing.
 ///
 /// Whether values are complete, not empty and made of the right characters is for [`check_attributes`].
+///
+/// # Deviation
+///
+/// Where plain nulls of a list are not written, `_meta` names the places that are left, so that the next reader finds
+/// them. The reference names the places of before.
 pub fn check(payload: &mut Payload<'_>, root: NodeId, interface: &'static Interface) {
     Check { payload }.value(root, &Attributes::of(Shape::Object(interface)));
 }
@@ -42,13 +47,16 @@ pub enum ReadError {
     /// The payload is no object.
     #[error("the payload is no object")]
     NoObject,
+    /// There is a number that no double can hold.
+    #[error("a value cannot be represented")]
+    Value(#[source] serde_json::Error),
 }
 
 /// Reads a payload into its struct, in every form that SDKs send. What [`check`] refuses is absent.
 ///
 /// # Errors
 ///
-/// The payload is no JSON object. Whatever is in it is no error.
+/// The payload is no JSON object, or a number in it is too large for a double. Whatever else is in it is no error.
 pub fn read<T: Described + DeserializeOwned>(body: &[u8]) -> Result<T, ReadError> {
     let mut payload = Payload::parse(body)?;
     let root = payload.root();
@@ -57,8 +65,7 @@ pub fn read<T: Described + DeserializeOwned>(body: &[u8]) -> Result<T, ReadError
         return Err(ReadError::NoObject);
     }
     let json = payload.node(root).to_json();
-    // A number beyond the range of doubles is the only thing that a tree holds and serde_json refuses.
-    serde_json::from_str(&json).map_err(|_| ReadError::NoObject)
+    serde_json::from_str(&json).map_err(ReadError::Value)
 }
 
 /// The walk. Values are changed in place.
@@ -132,7 +139,7 @@ impl<'a> Check<'_, 'a> {
             next = self.next(child);
         }
         if skip_empty {
-            self.payload.skip_nulls(id);
+            self.payload.remove_plain_nulls(id);
         }
     }
 

@@ -133,11 +133,21 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Map<T> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Values<T> {
     /// The elements.
-    #[serde(default = "List::default", bound(deserialize = "T: Deserialize<'de>"))]
+    #[serde(
+        default = "List::default",
+        deserialize_with = "list_or_null",
+        bound(deserialize = "T: Deserialize<'de>")
+    )]
     pub values: List<T>,
     /// Keys beside `values`, as they came.
     #[serde(flatten)]
     pub other: Other,
+}
+
+fn list_or_null<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<List<T>, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 impl<T> Default for Values<T> {

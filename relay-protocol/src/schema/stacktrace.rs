@@ -8,7 +8,7 @@ interface! {
     /// A stack of calls.
     Stacktrace = "rawstacktrace", other: Inherit {
         /// The calls, oldest first. At most 250; of more than 50, some lose variables and sources.
-        frames: List<Frame> = "frames" { required: true, nonempty: true, skip_empty: true };
+        frames: List<Frame> = "frames" { required: true, nonempty: true };
         /// Registers of the processor by name.
         registers: Map<Address> = "registers";
         /// Whether addresses are those of calls or behind them: `auto`, `all_but_first`, `all`, `none`.

@@ -39,7 +39,7 @@ impl Check<'_, '_> {
             self.value(value, &halves[1]);
         }
         if let PairSyntax::Tags = syntax {
-            self.payload.skip_nulls(id);
+            self.payload.remove_plain_nulls(id);
         }
     }
 
