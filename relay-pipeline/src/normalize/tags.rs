@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use relay_protocol::payload::{Kind, MetaError, NodeId, NodeRef, Payload, Value};
 
-use super::place::{filled, is_missing, list, make_list, number, object, remove, text};
+use super::place::{filled, is_missing, list, make_list, number, object, remove, text, was_cut};
 
 /// Tags that Sentry derives itself.
 const DERIVED: [&str; 5] = ["release", "dist", "user", "filename", "function"];
@@ -37,7 +37,7 @@ pub(super) fn normalize_tags(payload: &mut Payload<'_>) {
         let mut parts = pair.children();
         let (Some(key), Some(value)) = (parts.next(), parts.next()) else { continue };
         if let Some(name) = key.as_str()
-            && (DERIVED.contains(&name) || !seen.insert(name))
+            && (DERIVED.contains(&name) || (!was_cut(key) && !seen.insert(name)))
         {
             unwanted.push(pair.id());
             continue;
