@@ -1,7 +1,6 @@
 //! Normalisation: an event as Sentry wants to see it, whatever the SDK (processing.md 3).
 //!
-//! [`normalize`] changes a [`Payload`] in place, between [`schema::check`], which brings everything into its one form,
-//! and trimming. It needs no clock and no dice: times, ids and data about the
+//! [`normalize`] changes a [`Payload`] in place, once [`schema::check`] has brought everything into its one form. It needs no clock and no dice: times, ids and data about the
 //! world are in [`Ingress`] and [`Lookups`], and what a project wants in [`Settings`]. Doing it twice changes nothing
 //! more, as the next relay will do it again.
 //!
@@ -198,7 +197,7 @@ pub enum InvalidEvent {
     SpanMissingId,
 }
 
-/// Normalises an event that has passed the schema check; trimming comes afterwards.
+/// Normalises an event that has passed [`schema::check`], and trims it.
 ///
 /// The numbers are those of processing.md 3.0.
 ///
@@ -262,6 +261,7 @@ pub fn normalize(
         spans::set_exclusive_times(event); // 23
     }
     contexts::set_client_sample_rate(event, ingress); // 24
+    schema::trim(event, root, Event::INTERFACE); // 25
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use super::place::{
     remove, text,
 };
 use super::request::{move_cookies, take_apart};
-use super::tags::{set_tag, tag};
+use super::tags::{has_tag, set_tag};
 use super::transaction::trace_context;
 use super::{DeviceNames, Ingress, is_transaction};
 
@@ -82,7 +82,7 @@ pub(super) fn set_lcp_tags(payload: &mut Payload<'_>) {
         let value = payload.node(data).get(key);
         let value = value.and_then(|value| value.as_str().or(value.number())).map(str::to_owned);
         if let Some(value) = value.filter(|value| !value.is_empty())
-            && tag(payload, name).is_none()
+            && !has_tag(payload, name)
         {
             set_tag(payload, name, &value);
         }

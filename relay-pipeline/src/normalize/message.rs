@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use relay_protocol::payload::{Kind, MetaError, NodeRef, Payload};
 
-use super::place::{is_missing, object, text};
+use super::place::{is_missing, is_trimmed, object, text};
 
 /// The longest text that parameters may make of a message, in bytes; longer ones are not made. More than
 /// trimming leaves of it.
@@ -30,7 +30,9 @@ pub(super) fn normalize_message(payload: &mut Payload<'_>) {
     let Some(message) = payload.get(entry, "message") else { return };
     if is_missing(payload, entry, "formatted") {
         payload.move_to(message, entry, "formatted");
-    } else if payload.str(message) == text(payload, entry, "formatted") {
+    } else if payload.str(message) == text(payload, entry, "formatted")
+        && !is_trimmed(payload, entry, "formatted")
+    {
         payload.remove(message);
     }
 }

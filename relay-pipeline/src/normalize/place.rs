@@ -99,3 +99,14 @@ pub(super) fn remove(payload: &mut Payload<'_>, object: NodeId, key: &str) {
         payload.remove(id);
     }
 }
+
+/// Whether trimming cut a text before: what was there is not all there any more, and steps that look at the whole of
+/// it have done so.
+pub(super) fn is_trimmed(payload: &Payload<'_>, object: NodeId, key: &str) -> bool {
+    payload.node(object).get(key).is_some_and(was_cut)
+}
+
+/// The same of a value.
+pub(super) fn was_cut(node: NodeRef<'_>) -> bool {
+    node.meta().is_some_and(|meta| meta.remarks.iter().any(|remark| remark.rule == "!limit"))
+}

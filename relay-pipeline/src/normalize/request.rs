@@ -7,7 +7,7 @@ use relay_protocol::payload::{
 };
 use url::{Url, form_urlencoded};
 
-use super::place::{filled, is_missing, list, make_list, object, put_text, text};
+use super::place::{filled, is_missing, is_trimmed, list, make_list, object, put_text, text};
 
 /// How much a body that turns out to be JSON may hold.
 const BODY_LIMITS: PayloadLimits = PayloadLimits { max_depth: 64, max_nodes: 50_000 };
@@ -23,6 +23,9 @@ pub(super) fn normalize_request(payload: &mut Payload<'_>) {
 
 fn normalize_url(payload: &mut Payload<'_>, request: NodeId) {
     let Some(text) = filled(payload, request, "url") else { return };
+    if is_trimmed(payload, request, "url") {
+        return;
+    }
     let text = match text.strip_suffix('…') {
         Some(start) => Cow::Owned(format!("{start}...")),
         None => Cow::Borrowed(text),

@@ -36,10 +36,17 @@ fn milliseconds(micros: i64) -> f64 {
     micros as f64 / 1000.0
 }
 
+/// The spans, unless trimming cut some off: then sums over all of them are made already.
+fn whole_spans(payload: &Payload<'_>, root: NodeId) -> Option<NodeId> {
+    list(payload, root, "spans").filter(|&spans| {
+        payload.node(spans).meta().is_none_or(|meta| meta.original_length.is_none())
+    })
+}
+
 /// Says of every span how long it was busy itself, not waiting for its children.
 pub(super) fn set_exclusive_times(payload: &mut Payload<'_>) {
     let root = payload.root();
-    let Some(spans) = list(payload, root, "spans") else { return };
+    let Some(spans) = whole_spans(payload, root) else { return };
     let spans: Vec<(NodeId, Interval)> = objects(payload, spans)
         .into_iter()
         .filter_map(|span| Some((span, interval(payload, span)?)))
@@ -82,7 +89,7 @@ pub(super) fn set_breakdowns(payload: &mut Payload<'_>, settings: &Settings) {
         return;
     };
     let root = payload.root();
-    let Some(spans) = list(payload, root, "spans") else { return };
+    let Some(spans) = whole_spans(payload, root) else { return };
     let spans: Vec<(NodeId, Interval)> = objects(payload, spans)
         .into_iter()
         .filter_map(|span| Some((span, interval(payload, span)?)))

@@ -3,7 +3,7 @@
 use relay_protocol::payload::{ErrorKind, Kind, MetaError, NodeId, NodeRef, Payload};
 use url::Url;
 
-use super::place::{filled, is_missing, list, object, objects, text, values};
+use super::place::{filled, is_missing, is_trimmed, list, object, objects, text, values};
 
 /// Normalises the frames of every stack trace of the event.
 pub(super) fn normalize_stacktraces(payload: &mut Payload<'_>) {
@@ -109,6 +109,7 @@ pub(super) fn move_stacktrace(payload: &mut Payload<'_>) {
 pub(super) fn name_exceptions(payload: &mut Payload<'_>) {
     for exception in values(payload, payload.root(), "exception") {
         if filled(payload, exception, "type").is_none()
+            && !is_trimmed(payload, exception, "value")
             && let Some((ty, rest)) = text(payload, exception, "value").and_then(split_type)
         {
             let (ty, rest) = (ty.to_owned(), rest.to_owned());

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use relay_protocol::payload::{Kind, MetaError, NodeId, NodeRef, Payload, Value};
 
-use super::place::{filled, is_missing, list, make_list, number, object, remove, text};
+use super::place::{filled, is_missing, list, make_list, number, object, remove, text, was_cut};
 
 /// Tags that Sentry derives itself.
 const DERIVED: [&str; 5] = ["release", "dist", "user", "filename", "function"];
@@ -37,7 +37,7 @@ pub(super) fn normalize_tags(payload: &mut Payload<'_>) {
         let mut parts = pair.children();
         let (Some(key), Some(value)) = (parts.next(), parts.next()) else { continue };
         if let Some(name) = key.as_str()
-            && (DERIVED.contains(&name) || !seen.insert(name))
+            && (DERIVED.contains(&name) || (!was_cut(key) && !seen.insert(name)))
         {
             unwanted.push(pair.id());
             continue;
@@ -60,15 +60,27 @@ fn move_to_tags(payload: &mut Payload<'_>, root: NodeId, field: &str) {
     set_tag(payload, field, &value);
 }
 
-/// Puts a tag at the end, in place of those of its name.
+/// Puts a tag at the end, in place of those of its name. What no tag may say is refused as the schema check would.
 pub(super) fn set_tag(payload: &mut Payload<'_>, key: &str, value: &str) {
+    let value = value.trim();
+    if value.is_empty() {
+        return;
+    }
     let Some(tags) = make_list(payload, payload.root(), "tags") else { return };
     for pair in pairs(payload, tags, key) {
         payload.remove(pair);
     }
     let pair = payload.push(tags, Value::Array);
     payload.push(pair, key);
-    payload.push(pair, value);
+    let node = payload.push(pair, value);
+    if value.contains('\n') {
+        payload.reject(node, MetaError::invalid("invalid character '\\n'"));
+    }
+}
+
+/// Whether there is a tag of that name.
+pub(super) fn has_tag(payload: &Payload<'_>, key: &str) -> bool {
+    list(payload, payload.root(), "tags").is_some_and(|tags| !pairs(payload, tags, key).is_empty())
 }
 
 /// The value of a tag.

@@ -4,7 +4,7 @@ use relay_protocol::payload::{Kind, MetaError, NodeId, NodeRef, Payload, Remark,
 
 use super::place::{
     default_text, filled, is_missing, list, make_list, make_object, number, object, put_number,
-    text,
+    text, was_cut,
 };
 use super::settings::Settings;
 use super::time::seconds;
@@ -124,6 +124,9 @@ pub(super) fn normalize_name(
 
 fn sanitize(payload: &mut Payload<'_>, ingress: &Ingress<'_>, settings: &Settings) {
     let node = payload.entry(payload.root(), "transaction");
+    if was_cut(payload.node(node)) {
+        return;
+    }
     let Some(name) = payload.str(node) else { return };
     let (mut name, mut remarks) = (name.to_owned(), Vec::new());
     let identifiers = identifiers::find(&name);

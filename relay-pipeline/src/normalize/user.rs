@@ -3,7 +3,7 @@
 use relay_protocol::payload::{ErrorKind, MetaError, NodeRef, Payload, Value};
 use relay_protocol::{Dist, Environment, NameError, Release};
 
-use super::place::{make_object, object, put_text, text};
+use super::place::{is_missing, is_trimmed, make_object, object, put_text, text};
 
 /// Refuses releases, environments and distributions that are not valid.
 pub(super) fn check_names(payload: &mut Payload<'_>) {
@@ -53,9 +53,11 @@ pub(super) fn normalize_user(payload: &mut Payload<'_>) {
         .into_iter()
         .find_map(|(key, word)| {
             let value = text(payload, user, key).filter(|value| *value != "{{auto}}")?;
-            Some(format!("{word}:{value}"))
+            Some((key, format!("{word}:{value}")))
         });
-    if let Some(name) = name {
+    if let Some((key, name)) = name
+        && (!is_trimmed(payload, user, key) || is_missing(payload, user, "sentry_user"))
+    {
         put_text(payload, user, "sentry_user", &name);
     }
 }

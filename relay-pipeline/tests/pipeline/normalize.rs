@@ -18,7 +18,7 @@ pub(crate) fn ingress() -> Ingress<'static> {
     Ingress::new(received, EventId::from(Uuid::from_u128(u128::MAX / 15 * 10)))
 }
 
-/// Check and normalisation, but no trimming.
+/// Check and normalisation.
 pub(crate) fn normalized_with(
     event: &Value,
     ingress: &Ingress<'_>,

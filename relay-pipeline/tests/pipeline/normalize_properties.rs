@@ -13,6 +13,9 @@ use crate::normalize::{RECEIVED, ingress, normalized_with, transaction_with};
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-c/%:=&.\\\\0-9é ]{0,12}",
+        // Enough to be trimmed, with something to find at the very end.
+        ("[a-c/:=%.]{1,9}", 10..1000usize, "[\n0-9/=?#]{0,3}")
+            .prop_map(|(part, times, end)| part.repeat(times) + &end),
         prop::sample::select(vec![
             "",
             "{{auto}}",
@@ -266,7 +269,7 @@ fn settles(event: &Value) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1024))]
+    #![proptest_config(ProptestConfig::with_cases(10000))]
 
     #[test]
     fn normalising_an_event_twice_changes_nothing(event in event()) {
