@@ -7,7 +7,9 @@ use relay_protocol::payload::{
 };
 use url::{Url, form_urlencoded};
 
-use super::place::{filled, is_missing, is_trimmed, list, make_list, object, put_text, text};
+use super::place::{
+    filled, is_missing, is_trimmed, list, make_list, object, put_text, text, was_cut,
+};
 
 /// How much a body that turns out to be JSON may hold.
 const BODY_LIMITS: PayloadLimits = PayloadLimits { max_depth: 64, max_nodes: 50_000 };
@@ -170,7 +172,8 @@ pub(super) fn move_cookies(payload: &mut Payload<'_>, object: NodeId, name: &str
         return;
     }
     let Some(header) = header(payload, object, name) else { return };
-    let Some(value) = payload.node(header).element(1).and_then(NodeRef::as_str) else { return };
+    let value = payload.node(header).element(1).filter(|&value| !was_cut(value));
+    let Some(value) = value.and_then(NodeRef::as_str) else { return };
     let mut cookies = Vec::new();
     for part in value.split(';').map(str::trim).filter(|part| !part.is_empty()) {
         let Some((key, value)) = part.split_once('=') else { return };
