@@ -49,7 +49,9 @@
 mod attribute_map;
 mod attributes;
 mod breadcrumb;
+mod browser_report;
 mod check;
+mod check_in;
 mod container;
 mod contexts;
 mod csp;
@@ -60,10 +62,13 @@ mod interface;
 mod log;
 mod log_entry;
 mod measurement;
+mod metric_bucket;
+mod profile;
 mod replay;
 mod request;
 mod scalar;
 mod sdk_info;
+mod session;
 mod span;
 mod span_v2;
 mod stacktrace;
@@ -74,11 +79,16 @@ mod trace_metric;
 mod transaction_info;
 mod trim;
 mod user;
+mod user_report;
 
 pub use self::attribute_map::{Attribute, AttributeMap};
 pub use self::attributes::{Attributes, Characters, Field, Interface, PairSyntax, Pii, Shape};
 pub use self::breadcrumb::Breadcrumb;
+pub use self::browser_report::{BrowserReport, CspReport, NelBody, NelReport};
 pub use self::check::{ReadError, check, check_attributes, read};
+pub use self::check_in::{
+    CheckIn, CheckInContexts, CheckInStatus, CheckInTrace, MonitorConfig, Schedule, ScheduleUnit,
+};
 pub use self::container::{List, Map, Pairs, Values};
 pub use self::contexts::{
     AppContext, BrowserContext, ChromiumStabilityReportContext, CloudResourceContext, Context,
@@ -100,10 +110,16 @@ pub use self::interface::{Described, Other, Typed};
 pub use self::log::Log;
 pub use self::log_entry::LogEntry;
 pub use self::measurement::{Measurement, MetricUnit, ParseMetricUnitError};
+pub use self::metric_bucket::{BucketMetadata, GaugeValue, MetricBucket, MetricValue};
+pub use self::profile::{AttachmentRef, ProfileHeader};
 pub use self::replay::Replay;
 pub use self::request::Request;
 pub use self::scalar::{Address, ParseAddressError, ParseTimestampError, ThreadId, Timestamp};
 pub use self::sdk_info::{SdkInfo, SdkPackage, SdkSettings};
+pub use self::session::{
+    AbnormalMechanism, SessionAggregate, SessionAggregates, SessionAttributes, SessionStatus,
+    SessionUpdate,
+};
 pub use self::span::{Span, SpanLink};
 pub use self::span_v2::{SpanV2, SpanV2Link};
 pub use self::stacktrace::{Frame, FrameData, LockReason, Stacktrace};
@@ -114,6 +130,7 @@ pub use self::trace_metric::TraceMetric;
 pub use self::transaction_info::{TransactionInfo, TransactionNameChange};
 pub use self::trim::trim;
 pub use self::user::{Geo, User};
+pub use self::user_report::UserReport;
 
 use self::interface::interface;
 

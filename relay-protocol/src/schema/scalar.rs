@@ -52,6 +52,13 @@ impl Timestamp {
         self.0 as f64 / 1e6
     }
 
+    /// The same as RFC 3339 text in UTC, such as `2024-01-02T03:04:05.500Z`.
+    pub fn to_rfc3339(self) -> String {
+        let time = chrono::DateTime::from_timestamp_micros(self.0);
+        let time = time.expect("the calendar of chrono reaches further");
+        time.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
+    }
+
     /// The same for the standard library. `None` if its clock does not reach that far.
     pub fn to_system_time(self) -> Option<SystemTime> {
         let offset = Duration::from_micros(self.0.unsigned_abs());
@@ -281,5 +288,48 @@ impl From<u64> for ThreadId {
 impl From<&str> for ThreadId {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
+    }
+}
+
+/// Times that are written as RFC 3339 text.
+pub(super) mod rfc3339 {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::Timestamp;
+
+    pub(in crate::schema) fn serialize<S: Serializer>(
+        time: &Timestamp,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&time.to_rfc3339())
+    }
+
+    pub(in crate::schema) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Timestamp, D::Error> {
+        Timestamp::deserialize(deserializer)
+    }
+
+    /// The same for a time that may be absent.
+    pub(in crate::schema) mod option {
+        use serde::{Deserialize as _, Deserializer, Serializer};
+
+        use super::Timestamp;
+
+        pub(in crate::schema) fn serialize<S: Serializer>(
+            time: &Option<Timestamp>,
+            serializer: S,
+        ) -> Result<S::Ok, S::Error> {
+            match time {
+                Some(time) => super::serialize(time, serializer),
+                None => serializer.serialize_none(),
+            }
+        }
+
+        pub(in crate::schema) fn deserialize<'de, D: Deserializer<'de>>(
+            deserializer: D,
+        ) -> Result<Option<Timestamp>, D::Error> {
+            Option::deserialize(deserializer)
+        }
     }
 }

@@ -213,7 +213,9 @@ impl Check<'_, '_> {
                 }
             }
             let node = self.node(context);
-            if node.get("type").is_none_or(|ty| ty.is_null() || ty.as_str() == Some("")) {
+            // A type that was refused stays `null`.
+            let missing = |ty: NodeRef<'_>| ty.is_null() && ty.meta().is_none();
+            if node.get("type").is_none_or(|ty| missing(ty) || ty.as_str() == Some("")) {
                 let key = node.key().unwrap_or_default().to_owned();
                 self.payload.insert(context, "type", &key);
             }
