@@ -1,6 +1,7 @@
 //! The HTTP request (processing.md 3.19).
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use relay_protocol::payload::{
     ErrorKind, Kind, MetaError, NodeId, NodeRef, Payload, PayloadLimits, Value,
@@ -127,7 +128,7 @@ pub(super) fn take_apart(payload: &mut Payload<'_>, data: NodeId) -> Option<&'st
     let form = form(&text)?;
     payload.set(data, Value::Object);
     for (key, value) in form {
-        payload.insert(data, &key, &*value);
+        payload.add_entry(data, &key, &*value);
     }
     Some("application/x-www-form-urlencoded")
 }
@@ -139,21 +140,17 @@ fn said_content_type(payload: &Payload<'_>, request: NodeId) -> Option<String> {
     (!value.is_empty()).then(|| value.to_owned())
 }
 
-/// A text that looks like a form: `a=b&c=d`.
-fn form(text: &str) -> Option<Vec<(Cow<'_, str>, Cow<'_, str>)>> {
+/// A text that looks like a form: `a=b&c=d`. Of a key that is there twice the last value counts.
+fn form(text: &str) -> Option<BTreeMap<Cow<'_, str>, Cow<'_, str>>> {
     if !text.is_ascii()
         || !text.contains('=')
         || ["<?xml", "{", "["].iter().any(|start| text.starts_with(start))
     {
         return None;
     }
-    let pairs: Vec<_> = form_urlencoded::parse(text.as_bytes()).collect();
-    let is_form = match &pairs[..] {
-        [] => false,
-        [(_, value)] => !value.is_empty(),
-        [_, ..] => true,
-    };
-    is_form.then_some(pairs)
+    let form: BTreeMap<_, _> = form_urlencoded::parse(text.as_bytes()).collect();
+    let is_form = form.len() > 1 || form.values().any(|value| !value.is_empty());
+    is_form.then_some(form)
 }
 
 /// The pair of the header of that name.
