@@ -46,7 +46,8 @@
 //! What was done to a value (`_meta` on the wire) is kept beside the tree, by node, and travels with the node. An
 //! incoming `_meta` of the root is taken apart while parsing and written back last. Entries that point to nothing are
 //! dropped, unless nothing at all was changed. An element of a list may be a root of its own (items of a
-//! container): [`Payload::split_meta`].
+//! container): [`Payload::split_meta`]. What stands under the empty key, and below, has no meta on the wire, where that
+//! key means the value itself.
 //!
 //! # Cost
 //!

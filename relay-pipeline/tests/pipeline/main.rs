@@ -6,5 +6,5 @@ mod geo_database;
 mod normalize;
 mod normalize_properties;
 mod normalize_settings;
-mod sdk_events;
+mod sdk_payloads;
 mod sizes;

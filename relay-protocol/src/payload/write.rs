@@ -157,6 +157,9 @@ impl Payload<'_> {
             let mut mark = REBUILT | NAMED;
             let mut next = Some(id);
             while let Some(id) = next {
+                if self.node(id).key() == Some("") {
+                    mark = REBUILT;
+                }
                 if marks.of(id) & mark == mark {
                     break;
                 }

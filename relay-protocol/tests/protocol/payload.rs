@@ -236,3 +236,15 @@ fn items_of_a_container_keep_a_meta_of_their_own() {
         r#"{"items":[{"a":1,"_meta":{"a":{"":{"len":2}}}},{"a":null,"_meta":{"a":{"":{"err":["invalid_data"],"val":2}}}}]}"#,
     );
 }
+
+#[test]
+fn what_stands_under_the_empty_key_has_no_meta_on_the_wire() {
+    let mut payload = Payload::parse(br#"{"a":{"":{"b":1}},"c":2}"#).unwrap();
+    let root = payload.root();
+    let b = payload.node(root).path(&["a", "", "b"]).unwrap().id();
+    payload.reject(b, MetaError::new(ErrorKind::InvalidData));
+    assert_eq!(payload.to_json(), r#"{"a":{"":{"b":null}},"c":2}"#);
+    let a = payload.get(root, "a").unwrap();
+    payload.meta_mut(a).set_original_length(1);
+    assert_eq!(payload.to_json(), r#"{"a":{"":{"b":null}},"c":2,"_meta":{"a":{"":{"len":1}}}}"#);
+}
