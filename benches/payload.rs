@@ -41,7 +41,7 @@ fn payloads(c: &mut Criterion) {
 
 /// Bodies made to be slow, in three sizes: time has to grow with the size and no faster.
 fn growing(c: &mut Criterion) {
-    let shapes: [(&str, fn(usize) -> String); 6] = [
+    let shapes: [(&str, fn(usize) -> String); 11] = [
         ("same_key", |n| format!("{{{}}}", vec!["\"level\":1"; n].join(","))),
         ("unknown_keys", |n| {
             let entries: Vec<_> = (0..n).map(|i| format!("\"k{i}\":1")).collect();
@@ -55,6 +55,31 @@ fn growing(c: &mut Criterion) {
         ("deep", |n| {
             let nested = format!("{}1{}", "[".repeat(100), "]".repeat(100));
             format!("{{\"extra\":{{\"a\":[{}]}}}}", vec![nested.as_str(); n / 100].join(","))
+        }),
+        ("keys_of_user", |n| {
+            let entries: Vec<_> = (0..n).map(|i| format!("\"k{i}\":1")).collect();
+            format!("{{\"user\":{{\"data\":{{\"k1\":1}},{}}}}}", entries.join(","))
+        }),
+        ("form", |n| {
+            let pairs: Vec<_> = (0..n).map(|i| format!("k{i}=1")).collect();
+            format!("{{\"request\":{{\"data\":\"{}\"}}}}", pairs.join("&"))
+        }),
+        ("placeholders", |n| {
+            let params: Vec<_> = (0..n).map(|i| format!("\"k{i}\":\"\"")).collect();
+            let (message, params) = ("%(k0)s".repeat(n), params.join(","));
+            format!("{{\"logentry\":{{\"message\":\"{message}\",\"params\":{{{params}}}}}}}")
+        }),
+        ("digits", |n| {
+            let text = format!("Windows {}", "1".repeat(n));
+            format!("{{\"contexts\":{{\"os\":{{\"raw_description\":\"{text}\"}}}}}}")
+        }),
+        ("spans_of_one_id", |n| {
+            let id = "\"trace_id\":\"4c79f60c11214eb38604f4ae0781bfb2\",\"span_id\":\"fa90fdead5f74053\"";
+            let times = "\"start_timestamp\":0,\"timestamp\":1";
+            let span = format!("{{{id},{times},\"parent_span_id\":\"fa90fdead5f74053\"}}");
+            let spans = vec![span; n / 8].join(",");
+            let event = "\"type\":\"transaction\"";
+            format!("{{{event},{times},\"contexts\":{{\"trace\":{{{id}}}}},\"spans\":[{spans}]}}")
         }),
         ("escapes", |n| format!("{{\"message\":\"{}\"}}", "\\u00e9\\n".repeat(n))),
     ];

@@ -8,11 +8,17 @@ pub(super) struct Identifier {
     pub(super) end: usize,
 }
 
+/// How much of a name is looked at, in bytes: ten times what trimming leaves of it.
+const MAX_NAME: usize = 2048;
+
 /// Finds the segments between `/` or `\` that hold an identifier.
 pub(super) fn find(name: &str) -> Vec<Identifier> {
     let mut found = Vec::new();
     let mut start = 0;
     for segment in name.split(['/', '\\']) {
+        if start > MAX_NAME {
+            break;
+        }
         let end = start + segment.len();
         // Behind a slash, digits are looked for first; at the beginning of the name, last.
         let kind = if start > 0 && has_digits(segment) { Some("int") } else { kind(segment) };

@@ -10,6 +10,9 @@ use super::place::{is_missing, is_trimmed, object, text};
 /// trimming leaves of it.
 const MAX_FORMATTED: usize = 64 * 1024;
 
+/// How many parameters a message may name; with more it is not made.
+const MAX_PLACEHOLDERS: usize = 256;
+
 /// Formats the message with its parameters if the SDK did not, and keeps it only where it differs.
 pub(super) fn normalize_message(payload: &mut Payload<'_>) {
     let root = payload.root();
@@ -55,6 +58,8 @@ struct Arguments<'t> {
     params: NodeRef<'t>,
     positions: Vec<NodeRef<'t>>,
     next: usize,
+    /// How many may still be looked up: that takes time linear in the parameters.
+    left: usize,
 }
 
 impl<'t> Arguments<'t> {
@@ -63,20 +68,22 @@ impl<'t> Arguments<'t> {
             Kind::Array => params.children().collect(),
             _ => Vec::new(),
         };
-        Self { params, positions, next: 0 }
+        Self { params, positions, next: 0, left: MAX_PLACEHOLDERS }
     }
 
     fn next(&mut self) -> Option<NodeRef<'t>> {
-        let argument = self.positions.get(self.next).copied();
+        let index = self.next;
         self.next += 1;
-        argument
+        self.at(index)
     }
 
-    fn at(&self, index: usize) -> Option<NodeRef<'t>> {
+    fn at(&mut self, index: usize) -> Option<NodeRef<'t>> {
+        self.left = self.left.checked_sub(1)?;
         self.positions.get(index).copied()
     }
 
-    fn named(&self, name: &str) -> Option<NodeRef<'t>> {
+    fn named(&mut self, name: &str) -> Option<NodeRef<'t>> {
+        self.left = self.left.checked_sub(1)?;
         self.params.get(name)
     }
 }

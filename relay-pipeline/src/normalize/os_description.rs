@@ -9,8 +9,14 @@ pub(super) struct Os<'t> {
     pub(super) kernel_version: Option<&'t str>,
 }
 
+/// The longest description that is looked at, in bytes.
+const MAX_DESCRIPTION: usize = 512;
+
 /// Reads the description of an operating system.
 pub(super) fn parse_os(text: &str) -> Option<Os<'_>> {
+    if text.len() > MAX_DESCRIPTION {
+        return None;
+    }
     // The order counts: the later ones are less picky.
     windows(text)
         .or_else(|| apple(text, "Mac OS X ", "macOS"))
@@ -25,6 +31,9 @@ pub(super) fn parse_os(text: &str) -> Option<Os<'_>> {
 
 /// Reads the description of a runtime: a name and two to four numbers.
 pub(super) fn parse_runtime(text: &str) -> Option<(&str, &str)> {
+    if text.len() > MAX_DESCRIPTION {
+        return None;
+    }
     text.match_indices(' ').find_map(|(at, _)| {
         let version = dotted(&text[at + 1..]).filter(|version| version.contains('.'))?;
         (at > 0).then(|| (&text[..at], version))

@@ -1,13 +1,16 @@
 //! The HTTP request (processing.md 3.19).
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use relay_protocol::payload::{
     ErrorKind, Kind, MetaError, NodeId, NodeRef, Payload, PayloadLimits, Value,
 };
 use url::{Url, form_urlencoded};
 
-use super::place::{filled, is_missing, is_trimmed, list, make_list, object, put_text, text};
+use super::place::{
+    filled, is_missing, is_trimmed, list, make_list, object, put_text, text, was_cut,
+};
 
 /// How much a body that turns out to be JSON may hold.
 const BODY_LIMITS: PayloadLimits = PayloadLimits { max_depth: 64, max_nodes: 50_000 };
@@ -125,7 +128,7 @@ pub(super) fn take_apart(payload: &mut Payload<'_>, data: NodeId) -> Option<&'st
     let form = form(&text)?;
     payload.set(data, Value::Object);
     for (key, value) in form {
-        payload.insert(data, &key, &*value);
+        payload.add_entry(data, &key, &*value);
     }
     Some("application/x-www-form-urlencoded")
 }
@@ -137,21 +140,17 @@ fn said_content_type(payload: &Payload<'_>, request: NodeId) -> Option<String> {
     (!value.is_empty()).then(|| value.to_owned())
 }
 
-/// A text that looks like a form: `a=b&c=d`.
-fn form(text: &str) -> Option<Vec<(Cow<'_, str>, Cow<'_, str>)>> {
+/// A text that looks like a form: `a=b&c=d`. Of a key that is there twice the last value counts.
+fn form(text: &str) -> Option<BTreeMap<Cow<'_, str>, Cow<'_, str>>> {
     if !text.is_ascii()
         || !text.contains('=')
         || ["<?xml", "{", "["].iter().any(|start| text.starts_with(start))
     {
         return None;
     }
-    let pairs: Vec<_> = form_urlencoded::parse(text.as_bytes()).collect();
-    let is_form = match &pairs[..] {
-        [] => false,
-        [(_, value)] => !value.is_empty(),
-        [_, ..] => true,
-    };
-    is_form.then_some(pairs)
+    let form: BTreeMap<_, _> = form_urlencoded::parse(text.as_bytes()).collect();
+    let is_form = form.len() > 1 || form.values().any(|value| !value.is_empty());
+    is_form.then_some(form)
 }
 
 /// The pair of the header of that name.
@@ -170,7 +169,8 @@ pub(super) fn move_cookies(payload: &mut Payload<'_>, object: NodeId, name: &str
         return;
     }
     let Some(header) = header(payload, object, name) else { return };
-    let Some(value) = payload.node(header).element(1).and_then(NodeRef::as_str) else { return };
+    let value = payload.node(header).element(1).filter(|&value| !was_cut(value));
+    let Some(value) = value.and_then(NodeRef::as_str) else { return };
     let mut cookies = Vec::new();
     for part in value.split(';').map(str::trim).filter(|part| !part.is_empty()) {
         let Some((key, value)) = part.split_once('=') else { return };

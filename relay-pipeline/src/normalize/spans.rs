@@ -18,18 +18,45 @@ fn interval(payload: &Payload<'_>, node: NodeId) -> Option<Interval> {
     (start <= end).then_some((start, end))
 }
 
-/// How long the intervals last together. Sorts them.
-fn union(intervals: &mut [Interval]) -> i64 {
-    intervals.sort_unstable();
-    let (mut total, mut reached) = (0_i64, i64::MIN);
-    for &(start, end) in &*intervals {
-        let start = start.max(reached);
-        if end > start {
-            total = total.saturating_add(end.saturating_sub(start));
-            reached = end;
+/// Intervals that neither overlap nor touch, in order, and how long those before each of them last together.
+struct Union(Vec<(Interval, i64)>);
+
+impl Union {
+    fn new(mut intervals: Vec<Interval>) -> Self {
+        intervals.sort_unstable();
+        let mut union: Vec<(Interval, i64)> = Vec::new();
+        for (start, end) in intervals {
+            match union.last_mut() {
+                Some(((_, reached), _)) if start <= *reached => *reached = end.max(*reached),
+                Some(&mut ((from, to), before)) => {
+                    let before = before.saturating_add(to.saturating_sub(from));
+                    union.push(((start, end), before));
+                }
+                None => union.push(((start, end), 0)),
+            }
         }
+        Self(union)
     }
-    total
+
+    /// How long all of it lasts.
+    fn length(&self) -> i64 {
+        self.until(i64::MAX)
+    }
+
+    /// How long that part of it lasts that lies within an interval.
+    fn within(&self, (start, end): Interval) -> i64 {
+        self.until(end).saturating_sub(self.until(start))
+    }
+
+    /// How long the part before a moment lasts.
+    fn until(&self, moment: i64) -> i64 {
+        let next = self.0.partition_point(|&((start, _), _)| start < moment);
+        next.checked_sub(1)
+            .and_then(|last| self.0.get(last))
+            .map_or(0, |&((start, end), before)| {
+                before.saturating_add(end.min(moment).saturating_sub(start))
+            })
+    }
 }
 
 fn milliseconds(micros: i64) -> f64 {
@@ -57,16 +84,11 @@ pub(super) fn set_exclusive_times(payload: &mut Payload<'_>) {
             children.entry(parent).or_default().push(interval);
         }
     }
-    let mut exclusive = |id: Option<&str>, (start, end): Interval| {
-        // Spans may share an id by mistake, so that the children are needed again.
-        let inner = id.and_then(|id| children.get_mut(id)).map_or(0, |children| {
-            let mut inner: Vec<Interval> = children
-                .iter()
-                .map(|&(from, to)| (from.clamp(start, end), to.clamp(start, end)))
-                .collect();
-            union(&mut inner)
-        });
-        milliseconds(end.saturating_sub(start).saturating_sub(inner))
+    let children: HashMap<&str, Union> =
+        children.into_iter().map(|(parent, intervals)| (parent, Union::new(intervals))).collect();
+    let exclusive = |id: Option<&str>, interval: Interval| {
+        let inner = id.and_then(|id| children.get(id)).map_or(0, |union| union.within(interval));
+        milliseconds(interval.1.saturating_sub(interval.0).saturating_sub(inner))
     };
     let mut times = Vec::with_capacity(spans.len() + 1);
     if let Some(trace) = trace_context(payload)
@@ -111,13 +133,13 @@ pub(super) fn set_breakdowns(payload: &mut Payload<'_>, settings: &Settings) {
         }
         let mut measurements = Vec::new();
         let mut total = 0_i64;
-        for (prefix, mut intervals) in matched {
-            let time = union(&mut intervals);
+        for (prefix, intervals) in matched {
+            let time = Union::new(intervals).length();
             total = total.saturating_add(time);
             measurements.push((format!("ops.{prefix}"), milliseconds(time)));
         }
-        for mut intervals in others.into_values() {
-            total = total.saturating_add(union(&mut intervals));
+        for intervals in others.into_values() {
+            total = total.saturating_add(Union::new(intervals).length());
         }
         measurements.push(("total.time".to_owned(), milliseconds(total)));
         results.push((name, measurements));
@@ -138,12 +160,16 @@ pub(super) fn set_breakdowns(payload: &mut Payload<'_>, settings: &Settings) {
 
 #[cfg(test)]
 mod tests {
-    use super::union;
+    use super::Union;
 
     #[test]
     fn intervals_that_overlap_count_once() {
-        assert_eq!(union(&mut [(5, 8), (0, 3), (2, 4), (6, 7), (9, 9)]), 7);
-        assert_eq!(union(&mut []), 0);
-        assert_eq!(union(&mut [(i64::MIN, i64::MAX), (i64::MIN, 0)]), i64::MAX);
+        let union = Union::new(vec![(5, 8), (0, 3), (2, 4), (6, 7), (9, 9)]);
+        assert_eq!(union.length(), 7);
+        assert_eq!(union.within((1, 6)), 4);
+        assert_eq!(union.within((4, 5)), 0);
+        assert_eq!(union.within((-5, 100)), 7);
+        assert_eq!(Union::new(vec![]).length(), 0);
+        assert_eq!(Union::new(vec![(i64::MIN, i64::MAX), (i64::MIN, 0)]).length(), i64::MAX);
     }
 }

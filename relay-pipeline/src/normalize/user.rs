@@ -1,6 +1,8 @@
 //! The user, and names that must be valid (processing.md 3.11, 3.12; schema.md 3.1).
 
-use relay_protocol::payload::{ErrorKind, MetaError, NodeRef, Payload, Value};
+use std::collections::HashMap;
+
+use relay_protocol::payload::{ErrorKind, MetaError, NodeId, NodeRef, Payload, Value};
 use relay_protocol::{Dist, Environment, NameError, Release};
 
 use super::place::{is_missing, is_trimmed, make_object, object, put_text, text};
@@ -45,8 +47,14 @@ pub(super) fn normalize_user(payload: &mut Payload<'_>) {
     if !others.is_empty()
         && let Some(data) = make_object(payload, user, "data")
     {
+        let entries = payload.node(data).children();
+        let mut replaced: HashMap<String, NodeId> =
+            entries.filter_map(|entry| Some((entry.key()?.to_owned(), entry.id()))).collect();
         for (node, key) in others {
-            payload.move_to(node, data, &key);
+            if let Some(old) = replaced.remove(&key) {
+                payload.remove(old);
+            }
+            payload.move_entry(node, data);
         }
     }
     let name = [("id", "id"), ("username", "username"), ("email", "email"), ("ip_address", "ip")]

@@ -2,12 +2,16 @@
 
 use relay_pipeline::normalize::{GeoDatabase, GeoLookup, Place};
 
+fn length(length: usize) -> u8 {
+    u8::try_from(length).expect("everything in here is short")
+}
+
 fn text(text: &str) -> Vec<u8> {
-    [&[0x40 | u8::try_from(text.len()).unwrap()], text.as_bytes()].concat()
+    [&[0x40 | length(text.len())], text.as_bytes()].concat()
 }
 
 fn map(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
-    let mut bytes = vec![0xe0 | u8::try_from(entries.len()).unwrap()];
+    let mut bytes = vec![0xe0 | length(entries.len())];
     for (key, value) in entries {
         bytes.extend(text(key));
         bytes.extend(value);
@@ -16,7 +20,7 @@ fn map(entries: &[(&str, Vec<u8>)]) -> Vec<u8> {
 }
 
 fn list(elements: &[Vec<u8>]) -> Vec<u8> {
-    let mut bytes = vec![u8::try_from(elements.len()).unwrap(), 4];
+    let mut bytes = vec![length(elements.len()), 4];
     bytes.extend(elements.concat());
     bytes
 }

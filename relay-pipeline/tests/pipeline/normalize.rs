@@ -14,7 +14,7 @@ use uuid::Uuid;
 pub(crate) const RECEIVED: f64 = 1_700_000_000.0;
 
 pub(crate) fn ingress() -> Ingress<'static> {
-    let received = "2023-11-14T22:13:20Z".parse().unwrap();
+    let received = "2023-11-14T22:13:20Z".parse().expect("a time");
     Ingress::new(received, EventId::from(Uuid::from_u128(u128::MAX / 15 * 10)))
 }
 
@@ -26,11 +26,11 @@ pub(crate) fn normalized_with(
     lookups: &Lookups<'_>,
 ) -> Result<Value, InvalidEvent> {
     let json = event.to_string();
-    let mut payload = Payload::parse(json.as_bytes()).unwrap();
+    let mut payload = Payload::parse(json.as_bytes()).expect("this is JSON");
     let root = payload.root();
     check(&mut payload, root, Event::INTERFACE);
     normalize(&mut payload, ingress, settings, lookups)?;
-    Ok(serde_json::from_str(&payload.to_json()).unwrap())
+    Ok(serde_json::from_str(&payload.to_json()).expect("what is written is JSON"))
 }
 
 fn normalized(event: Value) -> Value {
@@ -38,7 +38,8 @@ fn normalized(event: Value) -> Value {
 }
 
 fn received(event: Value, ingress: &Ingress<'_>) -> Value {
-    normalized_with(&event, ingress, &Settings::default(), &Lookups::default()).unwrap()
+    normalized_with(&event, ingress, &Settings::default(), &Lookups::default())
+        .expect("the event is valid")
 }
 
 pub(crate) fn transaction() -> Value {
@@ -58,7 +59,7 @@ pub(crate) fn transaction() -> Value {
 pub(crate) fn transaction_with(changes: Value) -> Value {
     let mut event = transaction();
     let Value::Object(changes) = changes else { panic!("changes are an object") };
-    event.as_object_mut().unwrap().extend(changes);
+    event.as_object_mut().expect("an event is an object").extend(changes);
     event
 }
 

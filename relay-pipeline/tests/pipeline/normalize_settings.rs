@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use crate::normalize::{RECEIVED, ingress, normalized_with, transaction_with};
 
 fn normalized(settings: Value, changes: Value) -> Value {
-    let mut settings: Settings = serde_json::from_value(settings).unwrap();
+    let mut settings: Settings = serde_json::from_value(settings).expect("these are settings");
     settings.exclusive_times = true;
     let event = transaction_with(changes);
-    normalized_with(&event, &ingress(), &settings, &Lookups::default()).unwrap()
+    normalized_with(&event, &ingress(), &settings, &Lookups::default()).expect("a valid one")
 }
 
 fn span(op: &str, start: f64, end: f64) -> Value {

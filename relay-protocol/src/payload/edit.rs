@@ -223,6 +223,35 @@ impl Payload<'_> {
         self.attach(id, object, Some(key));
     }
 
+    /// Moves a value of an object, with its key and meta, to the end of another object. It does not look whether that
+    /// has a value of this key already: for many values at once.
+    ///
+    /// # Panics
+    ///
+    /// If `id` stands in no object, `object` is none, or stands within the value.
+    pub fn move_entry(&mut self, id: NodeId, object: NodeId) {
+        let key = self.node(id).key().expect("only values of objects have a key").to_owned();
+        self.remove(id);
+        self.attach(id, object, Some(&key));
+    }
+
+    /// Gives `object` a new value at its end, without looking whether it has one under `key` already: for many values
+    /// at once. Returns its id.
+    ///
+    /// # Panics
+    ///
+    /// If `object` is no object.
+    pub fn add_entry<'v>(
+        &mut self,
+        object: NodeId,
+        key: &str,
+        value: impl Into<Value<'v>>,
+    ) -> NodeId {
+        let id = self.detached(value);
+        self.attach(id, object, Some(key));
+        id
+    }
+
     /// Moves a value, with its meta, to the end of a list.
     ///
     /// # Panics

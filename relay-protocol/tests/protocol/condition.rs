@@ -28,7 +28,7 @@ fn facts(fields: Value) -> Facts {
         let field = match value {
             Value::String(text) => Field::from(text),
             Value::Bool(value) => Field::from(value),
-            Value::Number(number) => Field::from(number.as_f64().unwrap()),
+            Value::Number(number) => Field::from(number.as_f64().expect("a number is one")),
             Value::Array(list) => {
                 facts.lists.insert(name, list.into_iter().map(self::facts).collect());
                 continue;
@@ -41,7 +41,7 @@ fn facts(fields: Value) -> Facts {
 }
 
 fn holds(condition: Value, fields: Value) -> bool {
-    Condition::try_from(condition).unwrap().matches(&facts(fields))
+    Condition::try_from(condition).expect("a condition").matches(&facts(fields))
 }
 
 #[test]

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use relay_protocol::{Glob, GlobError, Globs};
 
 fn is_match(pattern: &str, text: &str) -> bool {
-    Glob::new(pattern).unwrap().is_match(text)
+    Glob::new(pattern).expect("a pattern").is_match(text)
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn naive(pattern: &[char], text: &[char]) -> bool {
         '?' => !text.is_empty() && naive(rest, &text[1..]),
         '\\' => !text.is_empty() && same(rest[0], text[0]) && naive(&rest[1..], &text[1..]),
         '[' => {
-            let end = rest.iter().position(|&c| c == ']').unwrap();
+            let end = rest.iter().position(|&c| c == ']').expect("sets are closed");
             let (negated, set) = match rest[..end].split_first() {
                 Some(('!', set)) => (true, set),
                 _ => (false, &rest[..end]),
@@ -91,7 +91,7 @@ fn naive(pattern: &[char], text: &[char]) -> bool {
                 && naive(&rest[end + 1..], &text[1..])
         }
         '{' => {
-            let end = rest.iter().position(|&c| c == '}').unwrap();
+            let end = rest.iter().position(|&c| c == '}').expect("alternatives are closed");
             rest[..end]
                 .split(|&c| c == ',')
                 .any(|alternative| naive(&[alternative, &rest[end + 1..]].concat(), text))
