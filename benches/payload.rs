@@ -41,7 +41,23 @@ fn payloads(c: &mut Criterion) {
 
 /// Bodies made to be slow, in three sizes: time has to grow with the size and no faster.
 fn growing(c: &mut Criterion) {
-    let shapes: [(&str, fn(usize) -> String); 11] = [
+    let shapes: [(&str, fn(usize) -> String); 14] = [
+        ("measurements", |n| {
+            let entries: Vec<_> =
+                (0..n).map(|i| format!("\"{}{i}\":1", ["A", "!"][i % 2])).collect();
+            format!("{{\"measurements\":{{{}}}}}", entries.join(","))
+        }),
+        ("mechanism", |n| {
+            let entries: Vec<_> = (0..n).map(|i| format!("\"k{i}\":1")).collect();
+            format!("{{\"exception\":{{\"mechanism\":{{{}}}}}}}", entries.join(","))
+        }),
+        ("meta", |n| {
+            let values: Vec<_> = (0..n).map(|i| format!("\"k{i}\":1")).collect();
+            let metas: Vec<_> =
+                (0..n).map(|i| format!("\"k{i}\":{{\"\":{{\"len\":1}}}}")).collect();
+            let (values, metas) = (values.join(","), metas.join(","));
+            format!("{{\"extra\":{{{values}}},\"_meta\":{{\"extra\":{{{metas}}}}}}}")
+        }),
         ("same_key", |n| format!("{{{}}}", vec!["\"level\":1"; n].join(","))),
         ("unknown_keys", |n| {
             let entries: Vec<_> = (0..n).map(|i| format!("\"k{i}\":1")).collect();

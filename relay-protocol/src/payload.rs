@@ -51,7 +51,7 @@
 //!
 //! # Cost
 //!
-//! 44 bytes per value in one vector, plus the decoded text of strings with escapes in one buffer. Looking up a key
+//! 48 bytes per value in one vector, plus the decoded text of strings with escapes in one buffer. Looking up a key
 //! walks the keys of that object.
 
 mod chunk;

@@ -291,8 +291,7 @@ impl Payload<'_> {
         root
     }
 
-    /// Puts `old`'s place under new ownership: the content of `new`, which stands nowhere, moves into `id`. Key, place
-    /// and meta of `id` stay.
+    /// Moves the content of `new`, which stands nowhere, into the place of a value. Key, place and meta stay.
     pub fn replace_content(&mut self, id: NodeId, new: NodeId) {
         self.detach_children(id);
         let new_data = *self.data(new);

@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::mem;
 
@@ -29,9 +30,12 @@ impl Meta {
             && self.original_value.is_none()
     }
 
-    /// Adds an error that is not there yet.
+    /// How many errors of one value are told at most, those that came in not counted.
+    pub const MAX_ERRORS: usize = 64;
+
+    /// Adds an error that is not there yet, unless there are [`MAX_ERRORS`](Self::MAX_ERRORS) already.
     pub fn add_error(&mut self, error: MetaError) {
-        if !self.errors.contains(&error) {
+        if self.errors.len() < Self::MAX_ERRORS && !self.errors.contains(&error) {
             self.errors.push(error);
         }
     }
@@ -267,31 +271,26 @@ impl Payload<'_> {
             if self.kind(meta) != Kind::Object {
                 continue;
             }
-            // A list is walked once, however many of its positions are named.
-            let elements: Vec<NodeId> = match self.kind(target) {
-                Kind::Array => self.node(target).children().map(NodeRef::id).collect(),
-                _ => Vec::new(),
-            };
-            let mut next = self.data(meta).first;
-            while let Some(child) = next {
-                next = self.data(child).next;
-                let Some(key) = self.node(child).key() else { continue };
-                if key.is_empty() {
-                    let record = self.meta_record(child);
-                    if !record.is_empty() {
-                        self.data_mut(target).flags |= HAS_META;
-                        self.metas.insert(target, record);
-                    }
-                    continue;
+            // The target is walked once, however many of its values are named.
+            let mut named: BTreeMap<&str, NodeId> = BTreeMap::new();
+            for child in self.node(meta).children() {
+                named.insert(child.key().unwrap_or_default(), child.id());
+            }
+            let record = named.remove("");
+            if !named.is_empty() {
+                for (index, child) in self.node(target).children().enumerate() {
+                    let meta = match child.key() {
+                        Some(key) => named.get(key),
+                        None => named.get(&*index.to_string()),
+                    };
+                    open.extend(meta.map(|&meta| (meta, child.id())));
                 }
-                let below = match self.kind(target) {
-                    Kind::Array => {
-                        key.parse().ok().and_then(|index: usize| elements.get(index).copied())
-                    }
-                    _ => self.get(target, key),
-                };
-                if let Some(below) = below {
-                    open.push((child, below));
+            }
+            if let Some(record) = record {
+                let record = self.meta_record(record);
+                if !record.is_empty() {
+                    self.data_mut(target).flags |= HAS_META;
+                    self.metas.insert(target, record);
                 }
             }
         }
@@ -302,10 +301,8 @@ impl Payload<'_> {
         let node = self.node(record);
         let list = |key: &str| node.get(key).into_iter().flat_map(NodeRef::children);
         let remarks = list("rem").filter_map(remark).collect();
-        let mut meta = Meta { remarks, ..Meta::default() };
-        for error in list("err").filter_map(error) {
-            meta.add_error(error);
-        }
+        let errors = list("err").filter_map(error).collect();
+        let mut meta = Meta { remarks, errors, ..Meta::default() };
         meta.original_length =
             node.get("len").and_then(NodeRef::as_u64).and_then(|len| u32::try_from(len).ok());
         meta.original_value = node.get("val").filter(|value| !value.is_null()).map(NodeRef::id);

@@ -209,7 +209,7 @@ impl<'a> Trim<'_, 'a> {
     }
 
     fn is_stack(&self, shape: Shape) -> bool {
-        matches!(shape, Shape::Object(interface) if interface.name == stack::INTERFACE.name)
+        matches!(shape, Shape::Object(interface) if std::ptr::eq(interface, stack::INTERFACE))
     }
 
     /// Brings entries into the order in which they use up a bag: fields as they are defined, then by key.

@@ -1,5 +1,7 @@
 //! Objects, and shapes that become objects.
 
+use std::collections::BTreeMap;
+
 use super::Check;
 use crate::payload::{ErrorKind, Kind, MetaError, NodeId, NodeRef, Value};
 use crate::schema::{Attributes, Interface, Shape, contexts, debug_meta};
@@ -132,7 +134,7 @@ impl Check<'_, '_> {
                 "mach_exception" => ("mach_exception", "exception_name", "name"),
                 _ => {
                     let data = self.entry_object(id, "data");
-                    self.payload.move_to(child, data, &key);
+                    self.payload.move_to_end(child, data, &key);
                     continue;
                 }
             };
@@ -237,6 +239,7 @@ impl Check<'_, '_> {
         if self.kind(id) != Kind::Object {
             return self.reject(id, "an object");
         }
+        let mut seen = BTreeMap::new();
         let mut next = self.first(id);
         while let Some(child) = next {
             next = self.next(child);
@@ -251,7 +254,10 @@ impl Check<'_, '_> {
             }
             if name != key {
                 self.payload.rename(child, &name);
-                self.remove_before(child, &name);
+            }
+            // Of a name that is there twice, the last counts.
+            if let Some(before) = seen.insert(name, child) {
+                self.payload.remove(before);
             }
             self.value(child, measurement);
             // A measurement always has a value, if only `null`.
