@@ -15,5 +15,6 @@ mod quantity;
 mod reason;
 mod release;
 mod schema;
+mod subject;
 mod trim;
 mod words;
