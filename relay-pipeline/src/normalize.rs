@@ -48,6 +48,7 @@ mod lookup;
 mod measurements;
 mod mechanism;
 mod message;
+mod names;
 mod os_codes;
 mod os_description;
 mod performance_score;
@@ -235,7 +236,7 @@ pub fn normalize(
         address::normalize_geo(event, ingress, lookup); // 10
     }
     tags::promote_environment(event); // 12, before its value is checked
-    user::check_names(event); // 11
+    names::check_names(event); // 11
     user::normalize_user(event); // 12
     message::normalize_message(event);
     breadcrumbs::default_breadcrumbs(event);

@@ -1,10 +1,10 @@
 //! Clock drift and the time window of events (processing.md 3.1, 3.2).
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use relay_protocol::payload::{ErrorKind, Kind, MetaError, NodeId, Payload};
+use relay_protocol::payload::{ErrorKind, MetaError, NodeId, Payload};
 
-use super::place::{list, number, object, objects, put_number, values};
-use super::{Ingress, InvalidEvent};
+use super::place::{list, number, object, objects, put_number, remove, values};
+use super::{Ingress, InvalidEvent, is_transaction};
 
 /// From this difference on, in seconds, the sender's clock is wrong.
 const MIN_DRIFT: i64 = 55 * 60;
@@ -30,9 +30,9 @@ pub(super) fn normalize_times(
     }
     put_number(payload, root, "received", received);
     if number(payload, root, "time_spent").is_some_and(|spent| spent >= 2_147_483_647.0) {
-        super::place::remove(payload, root, "time_spent");
+        remove(payload, root, "time_spent");
     }
-    remove_stale_breadcrumbs(payload);
+    refuse_stale_parts(payload);
     Ok(())
 }
 
@@ -99,8 +99,8 @@ fn times(payload: &Payload<'_>) -> Vec<NodeId> {
         .collect()
 }
 
-/// The list keeps their places, so that `_meta` can tell what was there.
-fn remove_stale_breadcrumbs(payload: &mut Payload<'_>) {
+/// Breadcrumbs and spans from before 1970. Lists keep their places, so that `_meta` can tell what was there.
+fn refuse_stale_parts(payload: &mut Payload<'_>) {
     for crumb in values(payload, payload.root(), "breadcrumbs") {
         if number(payload, crumb, "timestamp").is_some_and(|timestamp| timestamp < 0.0) {
             payload.reject(crumb, MetaError::invalid("timestamp is too stale"));
@@ -108,7 +108,7 @@ fn remove_stale_breadcrumbs(payload: &mut Payload<'_>) {
     }
     let Some(spans) = list(payload, payload.root(), "spans") else { return };
     // Transactions have rules of their own for the times of spans.
-    if super::is_transaction(payload) || payload.kind(spans) != Kind::Array {
+    if is_transaction(payload) {
         return;
     }
     for span in objects(payload, spans) {

@@ -3,10 +3,11 @@
 use relay_protocol::payload::{Kind, MetaError, NodeId, NodeRef, Payload, Remark, RemarkKind};
 
 use super::place::{
-    default_text, filled, is_missing, list, make_list, make_object, number, object, put_number,
-    text, was_cut,
+    default_text, filled, is_missing, list, make_list, make_object, number, object, objects,
+    put_number, put_text, text, was_cut,
 };
 use super::settings::Settings;
+use super::tags::tag;
 use super::time::seconds;
 use super::{Ingress, InvalidEvent, identifiers};
 
@@ -115,7 +116,7 @@ pub(super) fn normalize_name(
     };
     if is_url {
         sanitize(payload, ingress, settings);
-        super::place::put_text(payload, info, "source", "sanitized");
+        put_text(payload, info, "source", "sanitized");
     }
     if payload.node(info).is_empty() {
         payload.remove(info);
@@ -209,19 +210,13 @@ fn lists(payload: &Payload<'_>, parent: NodeId, key: &str, word: &str) -> bool {
     })
 }
 
-fn tag<'p>(payload: &'p Payload<'_>, key: &str) -> Option<&'p str> {
-    let tags = payload.node(list(payload, payload.root(), "tags")?);
-    let pair = tags.children().find(|pair| pair.element(0).and_then(NodeRef::as_str) == Some(key));
-    pair?.element(1)?.as_str()
-}
-
 /// Gives the trace and every span an operation.
 pub(super) fn default_operations(payload: &mut Payload<'_>, settings: &Settings) {
     if let Some(trace) = trace_context(payload) {
         default_text(payload, trace, "op", "default");
     }
     let Some(spans) = list(payload, payload.root(), "spans") else { return };
-    for span in super::place::objects(payload, spans) {
+    for span in objects(payload, spans) {
         if is_missing(payload, span, "op") {
             let op = settings.span_op_defaults.op_of(payload.node(span));
             payload.insert(span, "op", op);

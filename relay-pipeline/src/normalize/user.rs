@@ -1,34 +1,10 @@
-//! The user, and names that must be valid (processing.md 3.11, 3.12; schema.md 3.1).
+//! The user (processing.md 3.12).
 
 use std::collections::HashMap;
 
-use relay_protocol::payload::{ErrorKind, MetaError, NodeId, NodeRef, Payload, Value};
-use relay_protocol::{Dist, Environment, NameError, Release};
+use relay_protocol::payload::{NodeId, NodeRef, Payload};
 
 use super::place::{is_missing, is_trimmed, make_object, object, put_text, text};
-
-/// Refuses releases, environments and distributions that are not valid.
-pub(super) fn check_names(payload: &mut Payload<'_>) {
-    refuse(payload, "release", |text| Release::parse(text).err());
-    refuse(payload, "environment", |text| Environment::parse(text).err());
-    refuse(payload, "dist", |text| Dist::parse(text).err());
-}
-
-fn refuse(payload: &mut Payload<'_>, key: &str, check: impl Fn(&str) -> Option<NameError>) {
-    let root = payload.root();
-    let Some(error) = text(payload, root, key).and_then(check) else { return };
-    let node = payload.entry(root, key);
-    match error {
-        NameError::Empty => {
-            payload.set(node, Value::Null);
-            payload.add_error(node, MetaError::expected("a non-empty string"));
-        }
-        NameError::TooLong if key == "dist" => {
-            payload.reject(node, MetaError::new(ErrorKind::ValueTooLong));
-        }
-        _ => payload.reject(node, MetaError::new(ErrorKind::InvalidData)),
-    }
-}
 
 /// Keys of a user that are no data of the sender's own.
 const USER_KEYS: [&str; 9] =
