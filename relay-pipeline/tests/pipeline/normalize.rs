@@ -25,12 +25,22 @@ pub(crate) fn normalized_with(
     settings: &Settings,
     lookups: &Lookups<'_>,
 ) -> Result<Value, InvalidEvent> {
-    let json = event.to_string();
-    let mut payload = Payload::parse(json.as_bytes()).expect("this is JSON");
+    let json = normalized_text(&event.to_string(), ingress, settings, lookups)?;
+    Ok(serde_json::from_str(&json).expect("what is written is JSON"))
+}
+
+/// The same of JSON texts.
+pub(crate) fn normalized_text(
+    event: &str,
+    ingress: &Ingress<'_>,
+    settings: &Settings,
+    lookups: &Lookups<'_>,
+) -> Result<String, InvalidEvent> {
+    let mut payload = Payload::parse(event.as_bytes()).expect("this is JSON");
     let root = payload.root();
     check(&mut payload, root, Event::INTERFACE);
     normalize(&mut payload, ingress, settings, lookups)?;
-    Ok(serde_json::from_str(&payload.to_json()).expect("what is written is JSON"))
+    Ok(payload.to_json())
 }
 
 fn normalized(event: Value) -> Value {
