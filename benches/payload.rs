@@ -105,7 +105,7 @@ fn growing(c: &mut Criterion) {
     let mut group = c.benchmark_group("payload_growing");
     group.sample_size(10);
     for (shape, make) in shapes {
-        for size in [16_000, 64_000, 256_000] {
+        for size in [12_000, 48_000, 192_000] {
             let body = make(size);
             let ingress = Ingress::new(chrono::DateTime::UNIX_EPOCH, EventId::random());
             group.throughput(Throughput::Bytes(body.len() as u64));

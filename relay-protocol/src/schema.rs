@@ -120,7 +120,7 @@ pub use self::session::{
     AbnormalMechanism, SessionAggregate, SessionAggregates, SessionAttributes, SessionStatus,
     SessionUpdate,
 };
-pub use self::span::{Span, SpanLink};
+pub use self::span::{SentryTags, Span, SpanLink};
 pub use self::span_v2::{SpanV2, SpanV2Link};
 pub use self::stacktrace::{Frame, FrameData, LockReason, Stacktrace};
 pub use self::template_info::TemplateInfo;

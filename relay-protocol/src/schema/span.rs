@@ -46,8 +46,8 @@ interface! {
         data: Map<Value> = "data" { pii: Pii::Yes };
         /// Spans that it has to do with.
         links: List<SpanLink> = "links" { pii: Pii::Maybe };
-        /// What relays found out about it, under names of their own. Set by relays.
-        sentry_tags: Map<String> = "sentry_tags" { pii: Pii::Maybe };
+        /// What relays found out about it. Set by relays.
+        sentry_tags: SentryTags = "sentry_tags" { pii: Pii::Maybe };
         /// When it arrived. Set by relays.
         received: Timestamp = "received" { pii: Pii::No };
         /// Numbers by name.
@@ -64,6 +64,33 @@ interface! {
 }
 
 static TAG: Attributes = Attributes::of(Shape::JsonText);
+
+interface! {
+    /// What relays found out about a span, by the names of searches. Those that tell who the user is have fields; the
+    /// others, such as `release`, `category` and `http.response_content_length`, are in `other`.
+    SentryTags = "sentrytags", other: Maybe {
+        /// What tells users apart.
+        user: String = "user" { pii: Pii::Yes };
+        /// The user's id.
+        user_id: String = "user.id" { pii: Pii::Yes };
+        /// The user's address.
+        user_ip: String = "user.ip" { pii: Pii::Yes };
+        /// The user's name.
+        user_username: String = "user.username" { pii: Pii::Yes };
+        /// The user's email address.
+        user_email: String = "user.email" { pii: Pii::Yes };
+        /// The city.
+        user_geo_city: String = "user.geo.city" { pii: Pii::Yes };
+        /// The country.
+        user_geo_country_code: String = "user.geo.country_code" { pii: Pii::Yes };
+        /// The name of the country.
+        user_geo_region: String = "user.geo.region" { pii: Pii::Yes };
+        /// The state.
+        user_geo_subdivision: String = "user.geo.subdivision" { pii: Pii::Yes };
+        /// The part of a continent.
+        user_geo_subregion: String = "user.geo.subregion" { pii: Pii::Yes };
+    }
+}
 
 interface! {
     /// A span that another one has to do with.

@@ -15,6 +15,7 @@ mod quantity;
 mod reason;
 mod release;
 mod schema;
+mod strict;
 mod subject;
 mod trim;
 mod words;
