@@ -1,4 +1,4 @@
-//! Normalisation: an event as Sentry wants to see it, whatever the SDK (processing.md 3).
+//! Normalisation: an event as Sentry wants to see it, whatever the SDK (spec/processing.md 3).
 //!
 //! [`normalize`] changes a [`Payload`] in place, once [`schema::check`] has brought everything into its one form. It needs no clock and no dice: times, ids and data about the
 //! world are in [`Ingress`] and [`Lookups`], and what a project wants in [`Settings`]. Doing it twice changes nothing
@@ -200,7 +200,7 @@ pub enum InvalidEvent {
 
 /// Normalises an event that has passed [`schema::check`], and trims it.
 ///
-/// The numbers are those of processing.md 3.0.
+/// The numbers are those of spec/processing.md 3.0.
 ///
 /// # Deviation
 ///

@@ -15,7 +15,7 @@ mod network;
 pub use self::json::ConditionError;
 
 /// When a rule applies: a test of the fields of an event, a trace or anything else that is a [`Subject`]
-/// (processing.md 8.1).
+/// (spec/processing.md 8.1).
 ///
 /// Sampling rules, filters and defaults of projects carry conditions as JSON, which is what a condition is
 /// read from and written as. Patterns and networks are compiled while reading; evaluating allocates nothing
@@ -129,7 +129,7 @@ impl Condition {
     }
 }
 
-/// What conditions can be asked about. Fields go by the names of processing.md 8.2, such as
+/// What conditions can be asked about. Fields go by the names of spec/processing.md 8.2, such as
 /// `event.release` or `trace.environment`.
 pub trait Subject {
     /// The field of that name; `None` if it is missing or nobody knows it.

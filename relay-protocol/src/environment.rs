@@ -1,6 +1,6 @@
 use crate::name::{NameError, check};
 
-/// A valid name of an environment, such as `production` (schema.md 3.1).
+/// A valid name of an environment, such as `production` (spec/schema.md 3.1).
 ///
 /// ```
 /// use relay_protocol::Environment;
@@ -36,7 +36,7 @@ impl<'a> Environment<'a> {
     }
 }
 
-/// A valid name of a distribution: one build of a release (schema.md 3.1).
+/// A valid name of a distribution: one build of a release (spec/schema.md 3.1).
 ///
 /// ```
 /// use relay_protocol::{Dist, NameError};

@@ -1,7 +1,7 @@
 use crate::wire_enum::{deserialize_from_str, wire_enum};
 
 wire_enum! {
-    /// What an event is about: its key `type` (schema.md 2.3).
+    /// What an event is about: its key `type` (spec/schema.md 2.3).
     ///
     /// Senders rarely say it; normalisation derives it for everything but transactions and feedback.
     pub enum EventType, ParseEventTypeError("an event type") {

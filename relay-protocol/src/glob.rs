@@ -8,7 +8,7 @@ mod matcher;
 mod pattern;
 
 /// A pattern for a whole text, whatever the case of its letters, as filters and conditions use it
-/// (processing.md 8.3).
+/// (spec/processing.md 8.3).
 ///
 /// | in a pattern | matches |
 /// |---|---|

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use crate::wire_enum::wire_enum;
 
 wire_enum! {
-    /// How severe an event or breadcrumb is (schema.md 2). Ordered from harmless to fatal.
+    /// How severe an event or breadcrumb is (spec/schema.md 2). Ordered from harmless to fatal.
     ///
     /// Read from its name, from the old names `log` and `critical`, and from the numbers 10 to 50 of
     /// Python's logging.

@@ -3,7 +3,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// A pattern for transaction names that look like paths, as the rules `txNameRules` of a project use it
-/// (processing.md 3.7.2).
+/// (spec/processing.md 3.7.2).
 ///
 /// `*` stands for one character or more without a slash, and is what gets replaced; `**` stands for anything.
 /// Everything else stands for itself, in this case. A name is matched with a `/` behind it.

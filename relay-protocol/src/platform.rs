@@ -1,7 +1,7 @@
 use crate::wire_enum::{deserialize_from_str, wire_enum};
 
 wire_enum! {
-    /// The platforms an event may name (schema.md 2.2). Any other name counts as
+    /// The platforms an event may name (spec/schema.md 2.2). Any other name counts as
     /// [`Other`](Self::Other) once an event is normalised.
     pub enum Platform, ParsePlatformError("a platform") {
         /// ActionScript 3

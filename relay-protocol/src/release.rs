@@ -2,7 +2,7 @@ use std::cmp::Ordering;
 
 use crate::name::{NameError, check};
 
-/// A valid release: `package@version`, `version`, or any other text (schema.md 3.1).
+/// A valid release: `package@version`, `version`, or any other text (spec/schema.md 3.1).
 ///
 /// ```
 /// use relay_protocol::Release;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer};
 use crate::wire_enum::wire_enum;
 
 wire_enum! {
-    /// How an operation ended: the status of a span or trace (schema.md 2.1), after gRPC's.
+    /// How an operation ended: the status of a span or trace (spec/schema.md 2.1), after gRPC's.
     ///
     /// ```
     /// use relay_protocol::SpanStatus;

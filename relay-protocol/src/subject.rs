@@ -1,4 +1,4 @@
-//! What conditions can ask of payloads (processing.md 8.2).
+//! What conditions can ask of payloads (spec/processing.md 8.2).
 
 mod event;
 mod item;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::EventId;
 use crate::wire_enum::deserialize_from_str;
 
-/// The id of a trace: a UUID in any of its spellings, written as 32 lower-case hex digits (schema.md 2).
+/// The id of a trace: a UUID in any of its spellings, written as 32 lower-case hex digits (spec/schema.md 2).
 ///
 /// The nil id parses; normalisation puts a random one in its place.
 ///
@@ -75,7 +75,7 @@ impl Serialize for TraceId {
 
 deserialize_from_str!(TraceId, "a trace id");
 
-/// The id of a span: exactly 16 hex digits that are not all zero, written in lower case (schema.md 2).
+/// The id of a span: exactly 16 hex digits that are not all zero, written in lower case (spec/schema.md 2).
 ///
 /// ```
 /// use relay_protocol::SpanId;

@@ -1,5 +1,5 @@
 //! The address of the user, what it tells about the place, and what the HTTP request adds to security
-//! reports (processing.md 3.8 to 3.10).
+//! reports (spec/processing.md 3.8 to 3.10).
 
 use std::net::IpAddr;
 

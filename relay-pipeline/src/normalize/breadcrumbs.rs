@@ -1,4 +1,4 @@
-//! Breadcrumbs (processing.md 3.12).
+//! Breadcrumbs (spec/processing.md 3.12).
 
 use relay_protocol::payload::Payload;
 

@@ -1,4 +1,4 @@
-//! Contexts (processing.md 3.19, 3.21, 3.22, 3.24).
+//! Contexts (spec/processing.md 3.19, 3.21, 3.22, 3.24).
 
 use relay_protocol::payload::{Kind, NodeId, NodeRef, Payload, Remark, RemarkKind, Value};
 use relay_protocol::{EventId, SpanId, TraceId};

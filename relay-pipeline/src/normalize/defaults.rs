@@ -1,4 +1,4 @@
-//! Attributes that every event has afterwards (processing.md 3.18).
+//! Attributes that every event has afterwards (spec/processing.md 3.18).
 
 use relay_protocol::payload::{NodeId, NodeRef, Payload, Remark, RemarkKind, Value};
 use relay_protocol::{EventType, Platform};

@@ -1,4 +1,4 @@
-//! Identifiers in names that look like paths (processing.md 3.7.1).
+//! Identifiers in names that look like paths (spec/processing.md 3.7.1).
 
 /// A path segment that holds an identifier, as a range of bytes.
 #[derive(Debug, PartialEq)]

@@ -1,4 +1,4 @@
-//! Debug images (processing.md 3.4, 3.12).
+//! Debug images (spec/processing.md 3.4, 3.12).
 
 use relay_protocol::payload::{MetaError, NodeId, Payload};
 

@@ -1,4 +1,4 @@
-//! Measurements of transactions (processing.md 3.15).
+//! Measurements of transactions (spec/processing.md 3.15).
 
 use relay_protocol::payload::{Kind, MetaError, NodeId, NodeRef, Payload};
 

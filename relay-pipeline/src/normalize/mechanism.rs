@@ -1,4 +1,4 @@
-//! What the numbers of operating systems in exception mechanisms are called (processing.md 3.13).
+//! What the numbers of operating systems in exception mechanisms are called (spec/processing.md 3.13).
 
 use relay_protocol::payload::{MetaError, NodeId, Payload};
 

@@ -1,4 +1,4 @@
-//! The message of an event (processing.md 3.12).
+//! The message of an event (spec/processing.md 3.12).
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! Names that must be valid (processing.md 3.11; schema.md 3.1).
+//! Names that must be valid (spec/processing.md 3.11; spec/schema.md 3.1).
 
 use relay_protocol::payload::{ErrorKind, MetaError, Payload, Value};
 use relay_protocol::{Dist, Environment, NameError, Release};

@@ -1,4 +1,4 @@
-//! What the free texts say that SDKs get from the system about itself (processing.md 3.22).
+//! What the free texts say that SDKs get from the system about itself (spec/processing.md 3.22).
 
 /// An operating system as its description tells.
 #[derive(Debug, Default, PartialEq)]

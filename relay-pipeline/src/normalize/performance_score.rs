@@ -1,4 +1,4 @@
-//! The performance score of web pages (processing.md 3.15).
+//! The performance score of web pages (spec/processing.md 3.15).
 
 use relay_protocol::payload::Payload;
 

@@ -1,4 +1,4 @@
-//! The HTTP request (processing.md 3.19).
+//! The HTTP request (spec/processing.md 3.19).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What the times of spans add up to (processing.md 3.17, 3.23).
+//! What the times of spans add up to (spec/processing.md 3.17, 3.23).
 
 use std::collections::{BTreeMap, HashMap};
 

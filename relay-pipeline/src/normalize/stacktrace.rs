@@ -1,4 +1,4 @@
-//! Stack traces (processing.md 3.13).
+//! Stack traces (spec/processing.md 3.13).
 
 use relay_protocol::payload::{ErrorKind, Kind, MetaError, NodeId, NodeRef, Payload};
 use url::Url;

@@ -1,4 +1,4 @@
-//! Tags and the class of the device (processing.md 3.12).
+//! Tags and the class of the device (spec/processing.md 3.12).
 
 use std::collections::HashSet;
 

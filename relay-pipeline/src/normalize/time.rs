@@ -1,4 +1,4 @@
-//! Clock drift and the time window of events (processing.md 3.1, 3.2).
+//! Clock drift and the time window of events (spec/processing.md 3.1, 3.2).
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use relay_protocol::payload::{ErrorKind, MetaError, NodeId, Payload};

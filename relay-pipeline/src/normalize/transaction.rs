@@ -1,4 +1,4 @@
-//! What makes a transaction valid, and its names (processing.md 3.3, 3.7).
+//! What makes a transaction valid, and its names (spec/processing.md 3.3, 3.7).
 
 use relay_protocol::payload::{Kind, MetaError, NodeId, NodeRef, Payload, Remark, RemarkKind};
 

@@ -1,4 +1,4 @@
-//! The user (processing.md 3.12).
+//! The user (spec/processing.md 3.12).
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! What browser, device and system a request came from (processing.md 3.14).
+//! What browser, device and system a request came from (spec/processing.md 3.14).
 
 use relay_protocol::payload::{Kind, NodeRef, Payload};
 

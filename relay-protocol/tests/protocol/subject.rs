@@ -1,4 +1,4 @@
-//! The fields that conditions can ask for, by the names of processing.md 8.2.
+//! The fields that conditions can ask for, by the names of spec/processing.md 8.2.
 
 use relay_protocol::payload::{NodeRef, Payload};
 use relay_protocol::{
