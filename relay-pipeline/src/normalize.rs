@@ -1,8 +1,8 @@
 //! Normalisation: an event as Sentry wants to see it, whatever the SDK (spec/processing.md 3).
 //!
-//! [`normalize`] changes a [`Payload`] in place, once [`schema::check`] has brought everything into its one form. It needs no clock and no dice: times, ids and data about the
-//! world are in [`Ingress`] and [`Lookups`], and what a project wants in [`Settings`]. Doing it twice changes nothing
-//! more, as the next relay will do it again.
+//! [`normalize`] changes a [`Payload`] in place, once [`schema::check`] has brought everything into its one form. It
+//! needs no clock and no dice: times, ids and data about the world are in [`Ingress`] and [`Lookups`], and what a
+//! project wants in [`Settings`]. Doing it twice changes nothing more, as the next relay will do it again.
 //!
 //! ```
 //! use relay_pipeline::normalize::{Ingress, Lookups, Settings, normalize};
