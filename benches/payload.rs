@@ -39,12 +39,12 @@ fn payloads(c: &mut Criterion) {
     }
 }
 
-/// A name, and the body of a size.
-type Shape = (&'static str, fn(usize) -> String);
+/// Makes a body of so many parts.
+type MakeBody = fn(usize) -> String;
 
 /// Bodies made to be slow, in three sizes: time has to grow with the size and no faster.
 fn growing(c: &mut Criterion) {
-    let shapes: [Shape; 14] = [
+    let shapes: [(&str, MakeBody); 14] = [
         ("measurements", |n| {
             let entries: Vec<_> =
                 (0..n).map(|i| format!("\"{}{i}\":1", ["A", "!"][i % 2])).collect();

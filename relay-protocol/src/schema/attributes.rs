@@ -90,7 +90,7 @@ pub enum Shape {
     DebugId,
     /// Hex digits in lower case.
     CodeId,
-    /// The name of a [`MetricUnit`](crate::schema::MetricUnit).
+    /// The name of a [`MetricUnit`](super::MetricUnit).
     Unit,
     /// 1, 2, 4 or 8.
     LockType,

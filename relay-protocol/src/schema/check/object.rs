@@ -110,6 +110,14 @@ impl Check<'_, '_> {
 
     pub(super) fn mechanism(&mut self, id: NodeId, interface: &'static Interface) {
         if self.kind(id) == Kind::Object {
+            // A type that is null and says nothing more goes away; then it is as if it had not come.
+            while let Some(ty) = self.node(id).get("type")
+                && ty.is_null()
+                && ty.meta().is_none()
+            {
+                let ty = ty.id();
+                self.payload.remove(ty);
+            }
             if self.node(id).is_empty() {
                 return self.set(id, Value::Null);
             }
