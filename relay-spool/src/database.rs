@@ -1,5 +1,6 @@
 //! The database: every SQL statement of the spool, one function each. Nothing here decides anything.
 
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 use std::time::SystemTime;
 
@@ -99,6 +100,10 @@ impl Database {
             crate::lock::private(&mut options);
             options.open(&path).map_err(|error| Unusable::Fault(error.into()))?;
         }
+        check_header(&path)?;
+        if sync == Sync::Disk {
+            renew_log(folder).map_err(|error| Unusable::Fault(error.into()))?;
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         Self::prepare(connection, sync)
@@ -109,15 +114,14 @@ impl Database {
         Self::prepare(Connection::open_in_memory()?, Sync::System)
     }
 
-    /// Opens the file in `folder` to look at it, whoever writes it.
-    pub(crate) fn open_read_only(folder: &Path) -> Result<Self, Unusable> {
+    /// Opens the file in `folder` to look at it, whoever writes it; `None` if there is nothing in it yet.
+    pub(crate) fn open_read_only(folder: &Path) -> Result<Option<Self>, Unusable> {
         // Without write access SQLite cannot read what only the log has, so that it is asked for.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(folder.join(DATABASE_FILE), flags)?;
         connection.execute_batch("PRAGMA query_only = ON;")?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
-        check_format(&connection)?;
-        Ok(Self { connection })
+        Ok((check_format(&connection)? != 0).then_some(Self { connection }))
     }
 
     fn prepare(connection: Connection, sync: Sync) -> Result<Self, Unusable> {
@@ -155,14 +159,14 @@ impl Database {
         &mut self,
         work: impl FnOnce(&Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.connection.execute_batch("BEGIN IMMEDIATE").map_err(Fault::from)?;
+        self.run("BEGIN IMMEDIATE")?;
         let done = work(self).and_then(|done| {
-            self.connection.execute_batch("COMMIT").map_err(Fault::from)?;
+            self.run("COMMIT")?;
             Ok(done)
         });
         if done.is_err() && !self.connection.is_autocommit() {
             // After some errors SQLite has rolled back by itself.
-            let _ = self.connection.execute_batch("ROLLBACK");
+            let _ = self.run("ROLLBACK");
         }
         done
     }
@@ -172,11 +176,16 @@ impl Database {
         &self,
         work: impl FnOnce(&Self) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        self.connection.execute_batch("BEGIN")?;
+        self.run("BEGIN")?;
         let done = work(self);
         // Nothing was written that could fail to be committed.
-        let _ = self.connection.execute_batch("COMMIT");
+        let _ = self.run("COMMIT");
         done
+    }
+
+    fn run(&self, statement: &str) -> Result<(), Fault> {
+        self.connection.prepare_cached(statement)?.execute([])?;
+        Ok(())
     }
 
     /// The number of the target `name`, a new one if need be.
@@ -496,6 +505,56 @@ impl Database {
     }
 }
 
+/// Finds what is damaged in the header where SQLite would call it something else: read-only, for two of its bytes, as
+/// where the system forbids to write, or a mistake in the question.
+fn check_header(path: &Path) -> Result<(), Unusable> {
+    let failed = |error: std::io::Error| Unusable::Fault(error.into());
+    let mut header = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(100).read_to_end(&mut header).map_err(failed)?;
+    let versions = header.get(18..20).unwrap_or_default();
+    let schema_format = header.get(44..48).unwrap_or_default();
+    if versions.iter().all(|version| *version <= 2)
+        && matches!(schema_format, [] | [0, 0, 0, 0..=4])
+    {
+        Ok(())
+    } else {
+        Err(not_a_spool())
+    }
+}
+
+fn not_a_spool() -> Unusable {
+    let error = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB);
+    rusqlite::Error::SqliteFailure(error, Some("not a spool".to_owned())).into()
+}
+
+/// Writes what the log holds once more, byte for byte in its place, and syncs it.
+///
+/// A sync that fails leaves the system with pages that it takes for written, whether or not they are, and the next
+/// sync says nothing of them. SQLite would go on behind them, and a power cut take all that follows.
+fn renew_log(folder: &Path) -> std::io::Result<()> {
+    let path = folder.join(format!("{DATABASE_FILE}-wal"));
+    let mut log = match std::fs::OpenOptions::new().read(true).write(true).open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        log => log?,
+    };
+    let mut piece = vec![0; 1 << 16];
+    let mut offset = 0;
+    loop {
+        let length = log.read(&mut piece)?;
+        if length == 0 {
+            break;
+        }
+        log.seek(SeekFrom::Start(offset))?;
+        log.write_all(piece.get(..length).unwrap_or_default())?;
+        offset += length as u64;
+    }
+    if offset > 0 {
+        log.sync_all()?;
+    }
+    Ok(())
+}
+
 /// The format of the file; 0 for one that is still empty.
 fn check_format(connection: &Connection) -> Result<i64, Unusable> {
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -506,13 +565,7 @@ fn check_format(connection: &Connection) -> Result<i64, Unusable> {
         FORMAT => Ok(found),
         found if found > FORMAT => Err(Unusable::Newer(found)),
         // Somebody else's database under our name.
-        _ => Err(Unusable::Fault(
-            rusqlite::Error::SqliteFailure(
-                rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOTADB),
-                Some("not a spool".to_owned()),
-            )
-            .into(),
-        )),
+        _ => Err(not_a_spool()),
     }
 }
 

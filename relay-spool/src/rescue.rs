@@ -1,9 +1,10 @@
 //! Rescue: a new file with what can be read of a damaged one.
 //!
-//! The new file grows beside the damaged one, which is renamed only when all of it is on the disk: a crash at any
-//! time leaves either, and [`finish`] does what is left to do.
+//! The new file grows beside the damaged one. When all of it is on the disk a note says so; from then on [`finish`]
+//! puts the old one aside and the new one in its place, and does what is left of that after a crash at any time.
 
 use std::ffi::OsStr;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -11,13 +12,17 @@ use crate::database::{DATABASE_FILE, Database, Unusable};
 use crate::record::to_millis;
 use crate::spool::Sync;
 use crate::status::Totals;
-use crate::{Fault, NewRecord, RecordId, Stored, TargetId};
+use crate::{Fault, FaultKind, NewRecord, RecordId, Stored, TargetId};
 
 /// A folder beside the database, in which the new one is made.
 const RESCUE_FOLDER: &str = "rescue";
 
-/// What SQLite keeps beside a database.
-const COMPANIONS: [&str; 3] = ["", "-wal", "-shm"];
+/// In that folder, once the new database is complete: the name under which the old one is put aside.
+const NOTE: &str = "aside";
+
+/// What SQLite keeps beside a database, and the database itself. It goes last: while the old one is there nobody
+/// can take its log for that of the new one.
+const COMPANIONS: [&str; 4] = ["-wal", "-journal", "-shm", ""];
 
 /// Copies what can be read of the database in `folder` into a new one and puts the old one aside; where that is.
 ///
@@ -33,34 +38,54 @@ pub(crate) fn rescue(
     remove_if_there(&nursery)?;
     std::fs::create_dir(&nursery)?;
     let mut new = Database::open(&nursery, sync).map_err(fault)?;
-    let old = Database::open(folder, sync);
-    copy(old.ok(), &mut new, known, last)?;
+    let old = match Database::open(folder, sync) {
+        Ok(old) => Some(old),
+        // It may be readable another time.
+        Err(Unusable::Fault(fault))
+            if matches!(
+                fault.kind(),
+                FaultKind::Io | FaultKind::ReadOnly | FaultKind::DiskFull
+            ) =>
+        {
+            return Err(fault);
+        }
+        Err(_) => Database::open_read_only(folder).ok().flatten(),
+    };
+    copy(old, &mut new, known, last)?;
     new.checkpoint()?;
     drop(new);
 
     let aside = free_name(folder);
-    for companion in COMPANIONS {
-        let from = folder.join(format!("{DATABASE_FILE}{companion}"));
-        if from.exists() {
-            let mut to = aside.clone().into_os_string();
-            to.push(companion);
-            std::fs::rename(from, to)?;
-        }
-    }
+    sync_folder(&nursery);
     sync_folder(folder);
+    let mut note = std::fs::File::create(nursery.join(NOTE))?;
+    writeln!(note, "{aside}")?;
+    note.sync_all()?;
+    sync_folder(&nursery);
     finish(folder)?;
-    Ok(aside)
+    Ok(folder.join(aside))
 }
 
-/// Moves a rescued database to where the old one was, if that is all that is left to do; throws away one that was
-/// not finished.
+/// Puts a complete rescued database in the place of the old one, as far as that is left to do; throws away one that
+/// is not complete.
 pub(crate) fn finish(folder: &Path) -> std::io::Result<()> {
     let nursery = folder.join(RESCUE_FOLDER);
     if !nursery.exists() {
         return Ok(());
     }
-    if !folder.join(DATABASE_FILE).exists() && nursery.join(DATABASE_FILE).exists() {
-        std::fs::rename(nursery.join(DATABASE_FILE), folder.join(DATABASE_FILE))?;
+    let new = nursery.join(DATABASE_FILE);
+    let note = std::fs::read_to_string(nursery.join(NOTE)).unwrap_or_default();
+    if let Some(aside) = note.strip_suffix('\n')
+        && new.exists()
+    {
+        for companion in COMPANIONS {
+            let from = folder.join(format!("{DATABASE_FILE}{companion}"));
+            if from.exists() {
+                std::fs::rename(from, folder.join(format!("{aside}{companion}")))?;
+            }
+        }
+        sync_folder(folder);
+        std::fs::rename(new, folder.join(DATABASE_FILE))?;
         sync_folder(folder);
     }
     remove_if_there(&nursery)
@@ -186,11 +211,11 @@ pub(crate) fn is_set_aside(name: &OsStr) -> bool {
     name.is_some_and(|rest| rest.starts_with(SET_ASIDE))
 }
 
-fn free_name(folder: &Path) -> PathBuf {
+fn free_name(folder: &Path) -> String {
     let now = to_millis(SystemTime::now());
     (0..)
-        .map(|more| folder.join(format!("{DATABASE_FILE}{SET_ASIDE}{}", now + more)))
-        .find(|path| !path.exists())
+        .map(|more| format!("{DATABASE_FILE}{SET_ASIDE}{}", now + more))
+        .find(|name| !folder.join(name).exists())
         .expect("numbers do not end")
 }
 

@@ -31,8 +31,9 @@ impl View {
     ///
     /// If there is none, or it cannot be read.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
+        let missing = || OpenError::Missing { folder: folder.to_owned() };
         if !folder.join(DATABASE_FILE).exists() {
-            return Err(OpenError::Missing { folder: folder.to_owned() });
+            return Err(missing());
         }
         let database = Database::open_read_only(folder).map_err(|unusable| {
             let folder = folder.to_owned();
@@ -41,6 +42,8 @@ impl View {
                 Unusable::Fault(source) => OpenError::File { folder, source },
             }
         })?;
+        // Whoever made the file has not come further, or is just about to.
+        let database = database.ok_or_else(missing)?;
         Ok(Self { folder: folder.to_owned(), database })
     }
 

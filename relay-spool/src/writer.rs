@@ -20,8 +20,10 @@ use crate::{
 pub(crate) struct Writer {
     folder: Option<PathBuf>,
     settings: Settings,
-    /// `None` after a failure: it is opened again with the next turn.
+    /// `None` where it could not be opened again: with the next turn, perhaps.
     database: Option<Database>,
+    /// How often in a row something has failed.
+    failures: u32,
     books: Books,
     /// What could not be written yet.
     notes: Vec<Note>,
@@ -29,6 +31,7 @@ pub(crate) struct Writer {
     company: usize,
     /// Records up to this number may have been lost with a damaged file.
     damaged_until: RecordId,
+    rescued: Option<Instant>,
     tended: Option<Instant>,
     status: Arc<Mutex<Status>>,
 }
@@ -50,6 +53,12 @@ struct Account {
     changed: bool,
 }
 
+/// After so many failures of the disk in a row the file is opened again.
+const IO_PATIENCE: u32 = 8;
+
+/// A file that is damaged again at once, or a disk too full for a new one, must not be answered with copy after copy.
+const RESCUED_EVERY: Duration = Duration::from_secs(60);
+
 /// Free pages are given back in pieces of this many, this often, and not all of them: the next record needs some.
 const PAGES_GIVEN_BACK: u32 = 512;
 const PAGES_KEPT: u64 = 2048;
@@ -68,10 +77,12 @@ impl Writer {
             folder,
             settings,
             database: None,
+            failures: 0,
             books: Books::default(),
             notes: Vec::new(),
             company: 0,
             damaged_until: RecordId::default(),
+            rescued: None,
             tended: None,
             status,
         };
@@ -329,6 +340,8 @@ impl Writer {
         work: impl Fn(&Database, &mut Books) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         self.with_rescue(|writer| {
+            // The books of the file that is written: it may have to be opened first.
+            writer.database()?;
             let mut books = writer.books.clone();
             let done = writer.database()?.transaction(|database| -> Result<T, Fault> {
                 let done = work(database, &mut books)?;
@@ -348,6 +361,7 @@ impl Writer {
         let mut done = work(self);
         if done.as_ref().is_err_and(|fault| fault.kind() == FaultKind::Damaged)
             && self.folder.is_some()
+            && self.rescued.is_none_or(|at| at.elapsed() >= RESCUED_EVERY)
         {
             done = self.rescue().and_then(|()| work(self));
         }
@@ -357,11 +371,9 @@ impl Writer {
 
     /// Draws the consequences of how a piece of work went.
     fn note_fault(&mut self, fault: Option<Fault>) {
-        // If the disk is full the transaction was rolled back and the file is as it was; it may have room again at
-        // any time. After anything else, what SQLite remembers of the file may be wrong.
-        let is_doubtful = fault.as_ref().is_some_and(|fault| fault.kind() != FaultKind::DiskFull);
-        if is_doubtful && self.folder.is_some() {
-            self.database = None;
+        match &fault {
+            None => self.failures = 0,
+            Some(fault) => self.open_beside(fault.kind()),
         }
         let mut status = self.status();
         status.targets.clear();
@@ -369,6 +381,28 @@ impl Writer {
         status.share = self.books.share(&self.settings);
         status.when_full = self.settings.when_full;
         status.fault = fault;
+    }
+
+    /// Opens the file once more after a failure, in case what lies below it has been replaced, or what SQLite remembers
+    /// of it is wrong.
+    ///
+    /// The transaction was rolled back, and mostly the next one succeeds with the connection that there is. So that one
+    /// goes only when there is another: it may still read, and as long as it is open nobody reads from the log what the
+    /// failed commit wrote there.
+    fn open_beside(&mut self, kind: FaultKind) {
+        self.failures = self.failures.saturating_add(1);
+        let patience = match kind {
+            FaultKind::DiskFull => return,
+            FaultKind::Io => IO_PATIENCE,
+            _ => 1,
+        };
+        if let (Some(folder), Some(_)) = (&self.folder, &self.database)
+            && self.failures.is_multiple_of(patience)
+            && let Ok(database) = Database::open(folder, self.settings.sync)
+        {
+            // What cannot be read is not better.
+            let _ = self.enter(database);
+        }
     }
 
     fn database(&mut self) -> Result<&mut Database, Fault> {
@@ -408,6 +442,7 @@ impl Writer {
     /// Puts the damaged file aside and goes on with a new one, in which is what could be read.
     fn rescue(&mut self) -> Result<(), Fault> {
         self.database = None;
+        self.rescued = Some(Instant::now());
         let Some(folder) = self.folder.clone() else { return Ok(()) };
         let before = self.books.clone();
         let known: Vec<(TargetId, String)> = self.targets();

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-use relay_spool::{RecordId, Settings, Spool, SpoolError, View, blocking};
+use relay_spool::{OpenError, RecordId, Settings, Spool, SpoolError, View, blocking};
 
 use crate::support::{append, bodies, load, record};
 
@@ -85,4 +85,136 @@ fn a_record_whose_bytes_have_changed_is_not_given_out() {
     assert_eq!(body, Err(SpoolError::DamagedRecord(RecordId::new(1))));
     let findings = View::open(folder.path()).expect("readable").verify(|_| {}).expect("readable");
     assert_eq!(findings.damaged, [RecordId::new(1)]);
+}
+
+/// Where a file may be damaged, and what must be left of 200 records of about a page each.
+const DAMAGES: [(&str, fn(&[u8]) -> Vec<(u64, Vec<u8>)>, usize); 9] = [
+    ("the first page", |_| vec![(0, garbage(PAGE))], 0),
+    ("the header alone", |_| vec![(0, garbage(100))], 0),
+    ("the schema", |_| vec![(100, garbage(PAGE - 100))], 0),
+    ("an interior page of the records", |file| pages(file, 0x05, &[0xa5; PAGE]), 0),
+    ("all leaves of the index", |file| pages(file, 0x0a, &[0xa5; PAGE]), 200),
+    ("the heads of some leaves", |file| pages(file, 0x0d, &[0; 8])[50..60].to_vec(), 150),
+    ("cells of some leaves", |file| pages(file, 0x0d, &garbage(PAGE))[50..60].to_vec(), 150),
+    ("the end of the file", |file| vec![(file.len() as u64 - 4096 * 20, garbage(20 * PAGE))], 150),
+    ("pages that say where pages are", |_| vec![(PAGE as u64, garbage(PAGE))], 150),
+];
+
+const PAGE: usize = 4096;
+
+/// Bytes that mean nothing.
+fn garbage(length: usize) -> Vec<u8> {
+    (0..length as u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect()
+}
+
+/// Overwrites the start of each page of a kind, as its first byte tells it.
+fn pages(file: &[u8], kind: u8, with: &[u8]) -> Vec<(u64, Vec<u8>)> {
+    let pages = file.chunks(PAGE).enumerate().filter(|(_, page)| page[0] == kind);
+    pages.map(|(number, _)| ((number * PAGE) as u64, with.to_vec())).collect()
+}
+
+/// Reads everything that waits as a relay does.
+fn drain(spool: &Spool) -> Vec<RecordId> {
+    let target = spool.target("upstream").expect("a target");
+    let mut seen = Vec::new();
+    let mut after = RecordId::default();
+    loop {
+        let loaded = load(spool, target, after, 50);
+        for record in &loaded.ready {
+            after = record.id;
+            if let Ok(Some(body)) = blocking(|reply| spool.body(record.id, reply)) {
+                assert_eq!(body[..4], *format!("{:04}", record.id.get() - 1).as_bytes());
+                seen.push(record.id);
+            }
+        }
+        if loaded.complete {
+            return seen;
+        }
+    }
+}
+
+#[test]
+fn wherever_a_file_is_damaged_the_rest_is_given_out_and_the_spool_goes_on() {
+    for (place, damage, least) in DAMAGES {
+        for running in [false, true] {
+            let folder = tempfile::tempdir().expect("a folder");
+            filled(folder.path(), 200);
+            let damages = damage(&std::fs::read(folder.path().join("spool.db")).expect("it"));
+            assert!(!damages.is_empty(), "there is none: {place}");
+            let early = running.then(|| Spool::open(folder.path(), Settings::default()));
+            for (offset, bytes) in damages {
+                overwrite(folder.path(), offset, &bytes);
+            }
+            let spool = early.unwrap_or_else(|| Spool::open(folder.path(), Settings::default()));
+            let spool = spool.expect(place);
+            let seen = drain(&spool);
+            assert!(seen.len() >= least, "{place}: {} of 200 are left", seen.len());
+            let status = spool.status();
+            assert!(status.fault.is_none(), "{place}: {status:?}");
+            assert!(status.set_aside.iter().all(|path| path.exists()), "{place}");
+            let target = spool.target("upstream").expect("a target");
+            assert!(append(&spool, record(target, "0200")).get() > 0, "{place}");
+            spool.close();
+            if running {
+                // It may still have known by heart what the disk had lost: what hung from that is gone only now.
+                continue;
+            }
+            let spool = Spool::open(folder.path(), Settings::default()).expect(place);
+            assert!(bodies(&spool).contains(&"0200".to_owned()), "{place}");
+        }
+    }
+}
+
+#[test]
+fn a_log_that_is_damaged_ends_where_the_damage_begins() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = Spool::open(folder.path(), Settings::default()).expect("it opens");
+    let target = spool.target("upstream").expect("a target");
+    for n in 0..20 {
+        append(&spool, record(target, &format!("{n:04}{}", "x".repeat(3000))));
+    }
+    // Not closed, so that all is in the log.
+    let copy = tempfile::tempdir().expect("a folder");
+    for file in ["spool.db", "spool.db-wal"] {
+        std::fs::copy(folder.path().join(file), copy.path().join(file)).expect("room");
+    }
+    let log = copy.path().join("spool.db-wal");
+    let length = std::fs::metadata(&log).expect("it is there").len();
+    let mut log = OpenOptions::new().write(true).open(log).expect("the file");
+    log.seek(SeekFrom::Start(length / 2)).expect("a place in it");
+    log.write_all(&garbage(PAGE)).expect("room for it");
+    let spool = Spool::open(copy.path(), Settings::default()).expect("it opens");
+    let left = bodies(&spool);
+    assert!((5..20).contains(&left.len()), "{} are left", left.len());
+    assert!(left.iter().enumerate().all(|(n, body)| body.starts_with(&format!("{n:04}"))));
+    let target = spool.target("upstream").expect("a target");
+    append(&spool, record(target, "new"));
+    spool.close();
+    let findings = View::open(copy.path()).expect("readable").verify(|_| {}).expect("readable");
+    assert!(findings.is_sound(), "{findings:?}");
+}
+
+#[test]
+fn no_byte_of_the_header_keeps_a_relay_from_starting() {
+    let folder = tempfile::tempdir().expect("a folder");
+    filled(folder.path(), 3);
+    let file = std::fs::read(folder.path().join("spool.db")).expect("the file");
+    for offset in 0..100 {
+        for value in [0, 1, 0x7f, 0xff] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let mut file = file.clone();
+            file[offset] = value;
+            std::fs::write(folder.path().join("spool.db"), &file).expect("room");
+            match Spool::open(folder.path(), Settings::default()) {
+                Ok(spool) => {
+                    let target = spool.target("upstream").expect("a target");
+                    append(&spool, record(target, "new"));
+                    assert!(bodies(&spool).contains(&"new".to_owned()), "{offset}: {value}");
+                }
+                // The number of the format, which may well be true.
+                Err(OpenError::Newer { .. }) => assert!((60..64).contains(&offset), "{offset}"),
+                Err(error) => panic!("byte {offset} is {value}: {error:?}"),
+            }
+        }
+    }
 }

@@ -5,6 +5,7 @@ mod bounds;
 mod damage;
 mod documentation;
 mod look;
+mod model;
 mod order;
 mod support;
 mod survive;

@@ -1,0 +1,278 @@
+//! A spool on a disk that fails: what is acknowledged is stored, what is stored is given out, and all is well again
+//! once the disk is.
+
+use std::path::Path;
+
+use relay_spool::{
+    FaultKind, OpenError, RecordId, Settings, Spool, SpoolError, TargetId, View, blocking,
+};
+
+use crate::interposer::{Interposer, Watched};
+use crate::record::{self, Sizes, noon};
+
+const EIO: i32 = 5;
+const EACCES: i32 = 13;
+const ENOSPC: i32 = 28;
+const EROFS: i32 = 30;
+
+/// A disk that fails in one way.
+struct Case {
+    name: &'static str,
+    /// CALL ERROR SKIP TIMES SUFFIX, as the interposer takes them.
+    faults: &'static [(&'static str, i32, u32, i32, &'static str)],
+    kind: FaultKind,
+    /// Whether what was stored before can be read meanwhile.
+    readable: bool,
+}
+
+const CASES: [Case; 11] = [
+    Case {
+        name: "full disk",
+        faults: &[("write", ENOSPC, 0, -1, "*"), ("truncate", ENOSPC, 0, -1, "*")],
+        kind: FaultKind::DiskFull,
+        readable: true,
+    },
+    Case {
+        name: "disk that is full in the middle of a write",
+        faults: &[("short", ENOSPC, 3, 1, "*"), ("write", ENOSPC, 4, -1, "*")],
+        kind: FaultKind::DiskFull,
+        readable: true,
+    },
+    Case {
+        name: "disk that cannot write",
+        faults: &[("write", EIO, 0, -1, "*")],
+        kind: FaultKind::Io,
+        readable: true,
+    },
+    Case {
+        name: "disk that cannot write the middle of a commit",
+        faults: &[("write", EIO, 5, -1, "*")],
+        kind: FaultKind::Io,
+        readable: true,
+    },
+    Case {
+        name: "disk that cannot sync",
+        faults: &[("sync", EIO, 0, -1, "*")],
+        kind: FaultKind::Io,
+        readable: true,
+    },
+    Case {
+        name: "disk that fails to sync once",
+        faults: &[("sync", EIO, 0, 1, "*")],
+        kind: FaultKind::Io,
+        readable: true,
+    },
+    Case {
+        name: "disk that cannot sync the log for long",
+        faults: &[("sync", EIO, 0, 20, "-wal")],
+        kind: FaultKind::Io,
+        readable: true,
+    },
+    Case {
+        name: "disk that cannot read",
+        faults: &[("read", EIO, 0, -1, "*"), ("write", EIO, 0, -1, "*")],
+        kind: FaultKind::Io,
+        readable: false,
+    },
+    Case {
+        name: "disk that is gone",
+        faults: &[
+            ("open", EIO, 0, -1, "*"),
+            ("read", EIO, 0, -1, "*"),
+            ("write", EIO, 0, -1, "*"),
+            ("sync", EIO, 0, -1, "*"),
+        ],
+        kind: FaultKind::Io,
+        readable: false,
+    },
+    Case {
+        name: "disk that became read-only",
+        faults: &[("write", EROFS, 0, -1, "*"), ("open", EROFS, 0, -1, "*")],
+        kind: FaultKind::Io,
+        readable: true,
+    },
+    Case {
+        name: "folder that may not be written any more",
+        faults: &[("write", EACCES, 0, -1, "*"), ("open", EACCES, 0, -1, "*")],
+        kind: FaultKind::Io,
+        readable: true,
+    },
+];
+
+/// Each case in a process of its own.
+pub(crate) fn a_failing_disk_costs_nothing_that_was_acknowledged() -> Result<(), String> {
+    let mut failures = Vec::new();
+    for case in &CASES {
+        for way in ["runtime", "start"] {
+            let output = Watched::new().run(&format!("{way} {}", case.name), false);
+            if !output.status.success() {
+                let text = String::from_utf8_lossy(&output.stderr);
+                failures.push(format!("{}, {way}: {text}", case.name));
+            }
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
+}
+
+/// The child's side; whether there is such a task.
+pub(crate) fn run(task: &str) -> bool {
+    let Some((way, name)) = task.split_once(' ') else { return false };
+    let Some(case) = CASES.iter().find(|case| case.name == name) else { return false };
+    match way {
+        "runtime" => case.fails_at_run_time(),
+        "start" => case.fails_at_the_start(),
+        _ => return false,
+    }
+    true
+}
+
+impl Case {
+    fn begin(&self, interposer: &Interposer) {
+        for (call, error, skip, times, suffix) in self.faults {
+            interposer.say(&format!("fault {call} {error} {skip} {times} {suffix}"));
+        }
+    }
+
+    fn fails_at_run_time(&self) {
+        let interposer = Interposer::new();
+        let mut expected = Expected::default();
+        let spool = open(&interposer.folder);
+        let target = spool.target("upstream").expect("the disk is well");
+        for _ in 0..20 {
+            expected.append(&spool, target).expect("the disk is well");
+        }
+        expected.remove_first(&spool, target);
+
+        self.begin(&interposer);
+        let mut failed = 0;
+        for _ in 0..20 {
+            if let Err(error) = expected.append(&spool, target) {
+                failed += 1;
+                let SpoolError::Fault(fault) = &error else { panic!("{error:?}") };
+                assert_eq!(fault.kind(), self.kind, "{fault}");
+                assert_eq!(spool.status().fault.as_ref(), Some(fault), "the status says so");
+            }
+        }
+        assert!(failed > 0, "it does not fail");
+        // Not to be done twice, nor forgotten.
+        if self.readable {
+            expected.remove_first(&spool, target);
+            expected.check(&spool);
+        }
+
+        interposer.say("well");
+        expected.append(&spool, target).expect("the disk is well again");
+        assert!(spool.status().fault.is_none(), "and the status says so");
+        expected.append(&spool, target).expect("and stays so");
+        expected.check(&spool);
+        assert_eq!(spool.status().set_aside.len(), 0, "a fault is no damage");
+        spool.close();
+
+        let spool = open(&interposer.folder);
+        expected.check(&spool);
+        spool.close();
+        verify(&interposer.folder);
+    }
+
+    fn fails_at_the_start(&self) {
+        let interposer = Interposer::new();
+        let mut expected = Expected::default();
+        let spool = open(&interposer.folder);
+        let target = spool.target("upstream").expect("the disk is well");
+        for _ in 0..20 {
+            expected.append(&spool, target).expect("the disk is well");
+        }
+        // Not closed in order, so that there is a log to be read.
+        let copy = interposer.folder.with_file_name("copy");
+        std::fs::create_dir(&copy).expect("room");
+        for file in ["spool.db", "spool.db-wal"] {
+            std::fs::copy(interposer.folder.join(file), copy.join(file)).expect("room");
+        }
+        spool.close();
+
+        self.begin(&interposer);
+        match Spool::open(&copy, Settings::default()) {
+            Err(OpenError::Locked { .. } | OpenError::Missing { .. } | OpenError::Newer { .. }) => {
+                panic!("none of that");
+            }
+            Err(_) => {}
+            Ok(spool) => {
+                for _ in 0..3 {
+                    // It may come to nothing.
+                    let _ = expected.append(&spool, target);
+                }
+                assert_eq!(spool.status().set_aside.len(), 0, "a fault is no damage");
+            }
+        }
+        interposer.say("well");
+        let spool = open(&copy);
+        assert_eq!(spool.status().set_aside.len(), 0, "a fault is no damage");
+        expected.append(&spool, target).expect("the disk is well again");
+        expected.check(&spool);
+        spool.close();
+        verify(&copy);
+    }
+}
+
+/// What must be there. What was refused with an error may be, of which the caller knows nothing.
+#[derive(Default)]
+struct Expected {
+    next: u64,
+    stored: Vec<u64>,
+    refused: Vec<u64>,
+}
+
+impl Expected {
+    fn append(&mut self, spool: &Spool, target: TargetId) -> Result<(), SpoolError> {
+        self.next += 1;
+        let record = record::record(self.next, Sizes::Mixed, target);
+        let appended = blocking(|reply| spool.append(vec![record], reply));
+        match appended {
+            Ok(appended) => {
+                assert!(appended.stored[0].is_some(), "there is room");
+                self.stored.push(self.next);
+                Ok(())
+            }
+            Err(error) => {
+                self.refused.push(self.next);
+                Err(error)
+            }
+        }
+    }
+
+    /// May take effect later, which the caller does not notice.
+    fn remove_first(&mut self, spool: &Spool, target: TargetId) {
+        let first = blocking(|reply| spool.load(target, RecordId::default(), 1, noon(), reply));
+        let first = &first.expect("it can be read").ready[0];
+        spool.remove(first.reference());
+        let number = record::number_of(first);
+        self.stored.retain(|stored| *stored != number);
+        self.refused.push(number);
+    }
+
+    fn check(&self, spool: &Spool) {
+        let all = blocking(|reply| spool.list(RecordId::default(), 10_000, u64::MAX, reply));
+        let all = all.expect("it can be read");
+        let numbers: Vec<u64> = all.iter().map(|(stored, _)| record::number_of(stored)).collect();
+        for number in &self.stored {
+            assert!(numbers.contains(number), "record {number} was acknowledged and is lost");
+        }
+        for (stored, body) in &all {
+            let number = record::number_of(stored);
+            let known = self.stored.contains(&number) || self.refused.contains(&number);
+            assert!(known, "record {number} is invented");
+            let expected = record::record(number, Sizes::Mixed, stored.meta.target);
+            assert_eq!(expected.meta, stored.meta);
+            assert!(expected.body == *body, "record {number} is not what was stored");
+        }
+    }
+}
+
+fn open(folder: &Path) -> Spool {
+    Spool::open(folder, Settings::default()).expect("it opens")
+}
+
+fn verify(folder: &Path) {
+    let findings = View::open(folder).expect("readable").verify(|_| {}).expect("readable");
+    assert!(findings.is_sound(), "{findings:?}");
+}
