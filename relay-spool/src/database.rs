@@ -171,21 +171,21 @@ impl Database {
         done
     }
 
+    fn run(&self, statement: &str) -> Result<(), Fault> {
+        self.connection.prepare_cached(statement)?.execute([])?;
+        Ok(())
+    }
+
     /// Runs `work` on the file as it is now, whatever is written meanwhile.
     pub(crate) fn snapshot<T>(
         &self,
         work: impl FnOnce(&Self) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        self.run("BEGIN")?;
+        self.connection.execute_batch("BEGIN")?;
         let done = work(self);
         // Nothing was written that could fail to be committed.
-        let _ = self.run("COMMIT");
+        let _ = self.connection.execute_batch("COMMIT");
         done
-    }
-
-    fn run(&self, statement: &str) -> Result<(), Fault> {
-        self.connection.prepare_cached(statement)?.execute([])?;
-        Ok(())
     }
 
     /// The number of the target `name`, a new one if need be.
