@@ -111,6 +111,12 @@ pub enum ImportError {
         /// The bytes that the target may hold.
         share: u64,
     },
+    /// A name is longer than that of any target.
+    #[error("record {record} names a target with more than {LONGEST_NAME} bytes")]
+    LongName {
+        /// Which record of the archive, counted from zero.
+        record: u64,
+    },
     /// More targets are named than anybody has.
     #[error("record {record} names another target after {MOST_TARGETS}")]
     TooManyTargets {
@@ -124,6 +130,9 @@ impl From<Fault> for ImportError {
         Self::Spool(fault.into())
     }
 }
+
+/// Bytes of the name of a target in an archive at most: the owner's words, but not any amount of them.
+pub(crate) const LONGEST_NAME: usize = 1024;
 
 /// Targets of one archive at most: each new one makes the shares of all smaller.
 pub(crate) const MOST_TARGETS: usize = 1024;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 
 use crate::database::{Database, FORMAT, Unusable};
-use crate::error::MOST_TARGETS;
+use crate::error::{LONGEST_NAME, MOST_TARGETS};
 use crate::inbox::{Inbox, Turn, Window};
 use crate::spool::{Append, Appended, Loaded, Note, Settings, Wanted, WhenFull};
 use crate::status::{Status, Totals};
@@ -310,7 +310,8 @@ impl Writer {
         target: Option<&str>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Imported, ImportError> {
-        // An archive is read once, so that this is not tried again on a file that was rescued meanwhile.
+        // An archive can be read only once, so that this cannot be tried again as other writes are: at least the file
+        // is open, and was rescued if that takes it, before it begins.
         self.read(|_| Ok(()))?;
         let settings = Settings { when_full: WhenFull::Reject, ..self.settings.clone() };
         let mut books = self.books.clone();
@@ -569,6 +570,9 @@ impl Books {
     ) -> Result<(), ImportError> {
         let index = imported.totals.records;
         let name = target.unwrap_or(&record.target).to_owned();
+        if name.len() > LONGEST_NAME {
+            return Err(ImportError::LongName { record: index });
+        }
         if !imported.targets.contains(&name) {
             if imported.targets.len() == MOST_TARGETS {
                 return Err(ImportError::TooManyTargets { record: index });
