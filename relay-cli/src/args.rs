@@ -2,10 +2,13 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use relay_protocol::EventId;
 
+use crate::age::Moment;
 use crate::load::Overrides;
 use crate::settings::{Level, LogFormat};
 
@@ -48,6 +51,9 @@ pub(crate) enum Command {
     /// Ask a running relay whether it is well
     #[command(display_name = "relay")]
     Healthcheck(HealthcheckArgs),
+    /// Look at what waits on disk, carry it elsewhere, remove it
+    #[command(display_name = "relay")]
+    Spool(Box<SpoolArgs>),
     /// Print completions for a shell
     #[command(display_name = "relay", alias = "generate-completions")]
     Completions {
@@ -205,6 +211,124 @@ pub(crate) struct HealthcheckArgs {
 pub(crate) enum Health {
     Live,
     Ready,
+}
+
+#[derive(Args)]
+pub(crate) struct SpoolArgs {
+    /// Folder of the spool [default: as configured]
+    #[arg(long, global = true, value_name = "FOLDER")]
+    pub(crate) spool: Option<PathBuf>,
+    /// Print JSON, for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: SpoolCommand,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum SpoolCommand {
+    /// List records, newest last
+    #[command(display_name = "relay")]
+    Ls {
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// So many records at most
+        #[arg(long, value_name = "COUNT")]
+        limit: Option<u64>,
+        /// Begin behind this record
+        #[arg(long, value_name = "RECORD")]
+        after: Option<u64>,
+    },
+    /// Print what is known of one record
+    #[command(display_name = "relay")]
+    Show {
+        /// Number of the record, or id of its event
+        #[arg(value_name = "RECORD|EVENT")]
+        record: RecordName,
+        /// Write its envelope to standard output, decompressed, and nothing else
+        #[arg(long)]
+        body: bool,
+    },
+    /// Print how much waits, since when, and who holds the spool
+    #[command(display_name = "relay")]
+    Stats,
+    /// Look for damage in the file and in each record
+    #[command(display_name = "relay")]
+    Verify,
+    /// Write records into a file that another relay can import
+    #[command(display_name = "relay")]
+    Export {
+        /// The file, which must not exist; - writes to standard output
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// Remove what was exported, once it is on the disk; needs a stopped relay
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Store the records of an exported file, all or none; needs a stopped relay
+    #[command(display_name = "relay")]
+    Import {
+        /// The file; - reads standard input
+        file: PathBuf,
+        /// Give all records to this target [default: each to the one of the name it had]
+        #[arg(long, value_name = "NAME")]
+        target: Option<String>,
+    },
+    /// Remove records for good; needs a stopped relay
+    #[command(display_name = "relay", group = ArgGroup::new("which").required(true).multiple(true))]
+    Purge {
+        #[command(flatten)]
+        filter: FilterArgs,
+        /// All of them
+        #[arg(long, group = "which", conflicts_with = "FilterArgs")]
+        all: bool,
+        /// Do not ask
+        #[arg(short, long)]
+        yes: bool,
+    },
+}
+
+/// Which records are meant: those for which everything given holds.
+#[derive(Args)]
+pub(crate) struct FilterArgs {
+    /// Only those for this target
+    #[arg(long, group = "which", value_name = "NAME")]
+    pub(crate) target: Option<String>,
+    /// Only those of this project
+    #[arg(long, group = "which", value_name = "ID")]
+    pub(crate) project: Option<u64>,
+    /// Only those that came with this public key
+    #[arg(long, group = "which", value_name = "KEY")]
+    pub(crate) key: Option<String>,
+    /// Only those of this event
+    #[arg(long, group = "which", value_name = "ID")]
+    pub(crate) event: Option<EventId>,
+    /// Only those received before a time (2026-03-01, 2026-03-01T12:00:00Z) or longer ago than this (90s, 15m, 12h, 7d)
+    #[arg(long, group = "which", value_name = "TIME|AGE")]
+    pub(crate) before: Option<Moment>,
+}
+
+/// A record's number, or the id of an event.
+#[derive(Clone)]
+pub(crate) enum RecordName {
+    Number(u64),
+    Event(EventId),
+}
+
+impl FromStr for RecordName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // An event id may have digits only, but has more of them than any number.
+        match text.parse() {
+            Ok(number) => Ok(Self::Number(number)),
+            Err(_) => text.parse().map(Self::Event).map_err(
+                |_| "expected the number of a record, or an event id of 32 hexadecimal digits",
+            ),
+        }
+    }
 }
 
 fn pair(text: &str) -> Result<(String, String), &'static str> {

@@ -1,4 +1,4 @@
-//! Byte sizes as `config.yml` spells them: `1048576`, `"1.5 MiB"`, `200kB`.
+//! Byte sizes: as `config.yml` spells them (`1048576`, `"1.5 MiB"`, `200kB`), and rounded for people.
 
 use std::fmt;
 
@@ -23,6 +23,27 @@ impl fmt::Display for ByteSize {
             0 => f.write_str("0B"),
             bytes => write!(f, "{}{unit}", bytes / factor),
         }
+    }
+}
+
+/// A number of bytes for people: three digits or so.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rounded(pub(crate) u64);
+
+impl fmt::Display for Rounded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"].into_iter();
+        let mut size = self.0 as f64;
+        let mut unit = "B";
+        // What would be rounded to 1024 belongs to the next unit.
+        while size >= 1023.5
+            && let Some(next) = units.next()
+        {
+            size /= 1024.0;
+            unit = next;
+        }
+        let decimals = usize::from(size < 9.95 && unit != "B");
+        f.pad(&format!("{size:.decimals$}{unit}"))
     }
 }
 
@@ -157,6 +178,22 @@ mod tests {
             (1_025, "1025B"),
         ] {
             assert_eq!(ByteSize(size).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_rounded_size_has_the_digits_that_matter() {
+        for (size, text) in [
+            (0, "0B"),
+            (1023, "1023B"),
+            (1024, "1.0KiB"),
+            (1500, "1.5KiB"),
+            (10 << 10, "10KiB"),
+            ((1 << 20) - 1, "1.0MiB"),
+            (2_000_000_000, "1.9GiB"),
+            (u64::MAX, "16EiB"),
+        ] {
+            assert_eq!(Rounded(size).to_string(), text);
         }
     }
 

@@ -20,6 +20,13 @@ impl Failure {
         self
     }
 
+    /// Adds another failure and whatever caused it.
+    pub(crate) fn caused_by_failure(mut self, failure: Self) -> Self {
+        self.causes.push(failure.error);
+        self.causes.extend(failure.causes);
+        self
+    }
+
     /// Adds an error and whatever caused it.
     pub(crate) fn caused_by_error(mut self, error: &dyn Error) -> Self {
         let mut cause = Some(error);
@@ -59,7 +66,9 @@ mod tests {
     #[test]
     fn every_cause_gets_a_line() {
         let failure = Failure::from(Outer(fmt::Error)).caused_by("a hint");
-        let expected = format!("error: outer\n  caused by: {}\n  caused by: a hint\n", fmt::Error);
-        assert_eq!(failure.to_string(), expected);
+        let rest = format!("outer\n  caused by: {}\n  caused by: a hint\n", fmt::Error);
+        assert_eq!(failure.to_string(), format!("error: {rest}"));
+        let failure = Failure::new("outermost").caused_by_failure(failure);
+        assert_eq!(failure.to_string(), format!("error: outermost\n  caused by: {rest}"));
     }
 }

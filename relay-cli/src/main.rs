@@ -1,6 +1,7 @@
 //! The `relay` binary: flags, files and terminal around `relay-server`. See the README.
 #![forbid(unsafe_code)]
 
+mod age;
 mod args;
 mod banner;
 mod byte_size;
@@ -12,11 +13,15 @@ mod healthcheck;
 mod keys;
 mod load;
 mod logging;
+mod printable;
+mod progress;
 mod raw_config;
 mod run;
 mod send;
 mod settings;
 mod signals;
+mod spool_command;
+mod table;
 mod value;
 
 use std::io::Write;
@@ -44,6 +49,7 @@ fn command(Arguments { global, command }: Arguments) -> Result<(), Failure> {
         Command::Config(command) => config_command::config(&command, &global),
         Command::Send(args) => send::send(&args),
         Command::Healthcheck(args) => healthcheck::healthcheck(&args, &global.overrides()),
+        Command::Spool(args) => spool_command::spool(&args, &global),
         Command::Completions { format } => completions::completions(format),
     }
 }

@@ -22,6 +22,7 @@ use relay_server::config::Http;
 use crate::args::SendArgs;
 use crate::event::{self, SDK};
 use crate::failure::Failure;
+use crate::printable::printable;
 
 /// Sends an event or an envelope and prints its id.
 ///
@@ -165,12 +166,6 @@ fn reasons(body: &[u8]) -> Vec<String> {
     }
 }
 
-/// A server's words without what would steer the terminal, and not too many of them.
-fn printable(text: &str) -> String {
-    let replace = |c: char| if c.is_control() { ' ' } else { c };
-    text.chars().map(replace).take(400).collect::<String>().trim().to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,9 +202,8 @@ mod tests {
     }
 
     #[test]
-    fn a_server_cannot_steer_the_terminal_or_flood_it() {
+    fn a_server_cannot_steer_the_terminal() {
         let told = refusal(502, &[], "\x1b[2Jgone\r\n<html>");
         assert_eq!(told, "error: the server answered 502 Bad Gateway\n  caused by: [2Jgone\n");
-        assert_eq!(printable(&"x".repeat(10_000)).len(), 400);
     }
 }

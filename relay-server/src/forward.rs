@@ -28,7 +28,6 @@ use crate::target::Upstream;
 pub(crate) fn kick(worker: &Arc<Worker>) {
     let now = Instant::now();
     for (index, upstream) in worker.relay.upstreams().iter().enumerate() {
-        upstream.queue.refill(now);
         if upstream.queue.has_work(now) {
             let worker = Arc::clone(worker);
             tokio::spawn(async move { drain(worker, index).await });

@@ -1,6 +1,6 @@
 //! Lanes: what waits for one target. The oldest of it stands in memory, ready to go; the rest is on the disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Instant, SystemTime};
 
 use relay_spool::{Loaded, RecordId, TargetId};
@@ -35,6 +35,8 @@ pub(crate) struct Lane {
     /// alone if `beyond` says that there is something.
     seen: RecordId,
     beyond: bool,
+    /// Records behind `seen` that have been here all the same, because their time had come.
+    early: BTreeSet<RecordId>,
     fetching: bool,
     /// When the disk has something that waited for a time.
     due_on_disk: Option<Instant>,
@@ -54,6 +56,7 @@ impl Lane {
             return;
         }
         self.seen = record.id;
+        self.early.clear();
         self.ready.insert(record.id, record);
     }
 
@@ -132,9 +135,14 @@ impl Lane {
         let (now, wall) = now;
         self.due_on_disk = next_due.map(|due| now + due.duration_since(wall).unwrap_or_default());
         self.beyond = !complete;
-        if let Some(last) = ready.last() {
-            self.seen = last.id;
+        let reached = ready.last().map(|last| last.id);
+        let ready: Vec<_> =
+            ready.into_iter().filter(|stored| !self.early.contains(&stored.id)).collect();
+        if let Some(last) = reached {
+            self.seen = last;
+            self.early = self.early.split_off(&last);
         }
+        self.early.extend(ripe.iter().map(|stored| stored.id).filter(|id| *id > self.seen));
         for stored in ripe.iter().chain(&ready) {
             if let Some(record) = read(stored) {
                 self.ready.insert(record.id, record);
@@ -170,5 +178,118 @@ impl Lane {
                 Wait::Limit => drop(self.later.insert(key, (wait, record))),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use relay_spool::{Meta, Schedule, Settings, Spool, Stored};
+
+    use super::*;
+    use crate::budget::Budget;
+
+    fn target() -> TargetId {
+        let spool = Spool::in_memory(Settings::default()).expect("memory");
+        spool.target("upstream").expect("memory")
+    }
+
+    fn stored(target: TargetId, id: u64) -> Stored {
+        let meta = Meta {
+            target,
+            project: 1,
+            key: "a94ae32be2582e0bcb7b0ba0d8ba36f3".to_owned(),
+            received: SystemTime::UNIX_EPOCH,
+            event_id: None,
+            item_count: 1,
+            items: r#"{"error":1}"#.to_owned(),
+            encoding: "identity".to_owned(),
+            headers: String::new(),
+        };
+        let (id, schedule) = (RecordId::new(id), Schedule::default());
+        Stored { id, meta, schedule, size: 200, body_size: 1 }
+    }
+
+    fn record(stored: &Stored) -> Option<Box<Record>> {
+        Record::from_stored(stored, 0, Budget::new(0).take(0)).map(Box::new)
+    }
+
+    /// What the disk gives: these that were ripe, these that are ready, and whether that is all.
+    fn fetched(lane: &mut Lane, target: TargetId, ripe: &[u64], ready: &[u64], complete: bool) {
+        let all = |ids: &[u64]| ids.iter().map(|id| stored(target, *id)).collect();
+        let loaded = Loaded { ripe: all(ripe), ready: all(ready), complete, next_due: None };
+        let now = (Instant::now(), SystemTime::now());
+        lane.fetched(Ok::<_, ()>(loaded), now.0, now, record).expect("no error was given");
+    }
+
+    fn rest(lane: &mut Lane) -> Vec<u64> {
+        std::iter::from_fn(|| lane.pop()).map(|record| record.id.get()).collect()
+    }
+
+    #[test]
+    fn while_older_records_wait_on_the_disk_new_ones_wait_there_too() {
+        let target = target();
+        let mut lane = Lane::new(Some(target), true);
+        lane.arrive(record(&stored(target, 900)).expect("a record"));
+        assert!(!lane.is_ready());
+        let now = Instant::now();
+        assert_eq!(lane.fetch(now), Some((target, RecordId::default())));
+        assert_eq!(lane.fetch(now), None, "once at a time");
+        fetched(&mut lane, target, &[], &[1, 2], false);
+        assert_eq!(lane.fetch(now), Some((target, RecordId::new(2))));
+        fetched(&mut lane, target, &[], &[900], true);
+        lane.arrive(record(&stored(target, 901)).expect("a record"));
+        assert_eq!(lane.fetch(now), None, "there is nothing else");
+        assert_eq!(rest(&mut lane), [1, 2, 900, 901]);
+    }
+
+    #[test]
+    fn a_record_that_came_early_does_not_come_a_second_time() {
+        let target = target();
+        let mut lane = Lane::new(Some(target), true);
+        fetched(&mut lane, target, &[50], &[1, 2], false);
+        // It is on its way, say; the disk still has it, and it waits for no time any more.
+        assert_eq!(rest(&mut lane), [1, 2, 50]);
+        fetched(&mut lane, target, &[], &[49, 50, 51], true);
+        assert_eq!(rest(&mut lane), [49, 51]);
+    }
+
+    #[test]
+    fn what_waits_on_the_disk_for_a_time_is_fetched_when_it_has_come() {
+        let target = target();
+        let mut lane = Lane::new(Some(target), false);
+        let now = Instant::now();
+        assert_eq!((lane.due(), lane.fetch(now)), (None, None));
+        let (soon, late) = (now + Duration::from_secs(1), now + Duration::from_secs(60));
+        lane.wait_on_disk(late);
+        lane.wait_on_disk(soon);
+        assert_eq!((lane.due(), lane.fetch(now)), (Some(soon), None));
+        assert_eq!(lane.fetch(soon), Some((target, RecordId::default())));
+        assert_eq!(lane.due(), None, "somebody is about it");
+    }
+
+    #[test]
+    fn a_disk_that_cannot_be_read_is_asked_again() {
+        let target = target();
+        let mut lane = Lane::new(Some(target), true);
+        let now = Instant::now();
+        assert!(lane.fetch(now).is_some());
+        let again = now + Duration::from_secs(1);
+        let failed = lane.fetched(Err("broken"), again, (now, SystemTime::now()), record);
+        assert_eq!(failed, Err("broken"));
+        assert_eq!(lane.due(), Some(again));
+        assert!(lane.fetch(again).is_some());
+    }
+
+    #[test]
+    fn without_a_disk_everything_stands_here() {
+        let target = target();
+        let mut lane = Lane::default();
+        for id in 1..=2 * MAX_STANDING as u64 {
+            let stored = stored(target, id);
+            lane.arrive(record(&stored).expect("a record"));
+        }
+        assert_eq!(rest(&mut lane).len(), 2 * MAX_STANDING);
     }
 }

@@ -151,26 +151,6 @@ impl Queue {
         Next::Send(record)
     }
 
-    /// Fetches from the disk what is missing at the front.
-    pub(crate) fn refill(self: &Arc<Self>, now: Instant) {
-        let Some(spool) = &self.spool else { return };
-        let mut state = self.state();
-        if state.closed {
-            return;
-        }
-        let wanted: Vec<_> = (0..)
-            .zip(&mut state.lanes)
-            .filter_map(|(index, lane)| Some((index, lane.fetch(now)?)))
-            .collect();
-        drop(state);
-        for (index, (target, after)) in wanted {
-            let queue = Arc::clone(self);
-            spool.load(target, after, FETCHED, SystemTime::now(), move |loaded| {
-                queue.fetched(index, loaded);
-            });
-        }
-    }
-
     fn fetched(&self, index: usize, loaded: Result<relay_spool::Loaded, relay_spool::SpoolError>) {
         let now = (Instant::now(), SystemTime::now());
         let mut state = self.state();
@@ -351,12 +331,25 @@ impl Queue {
         change
     }
 
-    /// Whether another envelope could be sent at once.
-    pub(crate) fn has_work(&self, now: Instant) -> bool {
+    /// Whether another envelope could be sent at once. Has what is missing at the front fetched from the disk.
+    pub(crate) fn has_work(self: &Arc<Self>, now: Instant) -> bool {
         let mut state = self.state();
         state.unattended = false;
         state.ripen(now);
-        state.has_ready() && state.pace.has_room(now)
+        let has_work = state.has_ready() && state.pace.has_room(now);
+        let Some(spool) = self.spool.as_ref().filter(|_| !state.closed) else { return has_work };
+        let lanes = state.lanes.iter_mut().enumerate();
+        let wanted: Vec<_> =
+            lanes.filter_map(|(index, lane)| Some((index, lane.fetch(now)?))).collect();
+        // A spool that has ended answers at once, on this very thread.
+        drop(state);
+        for (index, (target, after)) in wanted {
+            let queue = Arc::clone(self);
+            spool.load(target, after, FETCHED, SystemTime::now(), move |loaded| {
+                queue.fetched(index, loaded);
+            });
+        }
+        has_work
     }
 
     /// Records on their way to the upstream.
@@ -452,7 +445,7 @@ mod tests {
         })
     }
 
-    fn queue(names: impl IntoIterator<Item = u64>) -> Queue {
+    fn queue(names: impl IntoIterator<Item = u64>) -> Arc<Queue> {
         let pace = PaceSettings {
             max_in_flight: 4,
             retry_delay: Duration::from_secs(1),
@@ -461,7 +454,7 @@ mod tests {
         };
         let lanes = vec![Lane::default(), Lane::default()];
         let (budget, ledger) = (Budget::new(0), Arc::default());
-        let queue = Queue::new(lanes, pace, None, budget, ledger, Arc::default());
+        let queue = Arc::new(Queue::new(lanes, pace, None, budget, ledger, Arc::default()));
         // As it is after the first look.
         queue.has_work(Instant::now());
         names.into_iter().for_each(|name| queue.push(record(name)).expect("it is open"));

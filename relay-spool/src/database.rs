@@ -10,7 +10,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, named_params}
 use crate::record::{from_millis, to_millis};
 use crate::spool::Sync;
 use crate::status::Totals;
-use crate::{Dropped, Fault, Meta, NewRecord, RecordId, Schedule, SpoolError, Stored, TargetId};
+use crate::{
+    Dropped, Fault, Filter, Meta, NewRecord, RecordId, Schedule, SpoolError, Stored, TargetId,
+};
 
 /// The name of the database in a spool folder.
 pub(crate) const DATABASE_FILE: &str = "spool.db";
@@ -57,6 +59,14 @@ macro_rules! columns {
     () => {
         "id, target, due, attempts, refused_since, received, project, key, event_id, item_count, items, encoding, \
          headers, size, length(body)"
+    };
+}
+
+/// Which rows a [`Filter`] lets through, with the parameters of [`Filter::parameters`].
+macro_rules! passes {
+    () => {
+        "id > ?1 AND (?2 IS NULL OR target = ?2) AND (?3 IS NULL OR project = ?3) AND (?4 IS NULL OR key = ?4) AND \
+         (?5 IS NULL OR event_id = ?5) AND (?6 IS NULL OR received < ?6)"
     };
 }
 
@@ -145,10 +155,10 @@ impl Database {
     }
 
     /// Runs `work` in one transaction: all of it, or nothing.
-    pub(crate) fn transaction<T>(
+    pub(crate) fn transaction<T, E: From<Fault>>(
         &mut self,
-        work: impl FnOnce(&Self) -> Result<T, Fault>,
-    ) -> Result<T, Fault> {
+        work: impl FnOnce(&Self) -> Result<T, E>,
+    ) -> Result<T, E> {
         self.run("BEGIN IMMEDIATE")?;
         let done = work(self).and_then(|done| {
             self.run("COMMIT")?;
@@ -164,6 +174,18 @@ impl Database {
     fn run(&self, statement: &str) -> Result<(), Fault> {
         self.connection.prepare_cached(statement)?.execute([])?;
         Ok(())
+    }
+
+    /// Runs `work` on the file as it is now, whatever is written meanwhile.
+    pub(crate) fn snapshot<T>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        self.connection.execute_batch("BEGIN")?;
+        let done = work(self);
+        // Nothing was written that could fail to be committed.
+        let _ = self.connection.execute_batch("COMMIT");
+        done
     }
 
     /// The number of the target `name`, a new one if need be.
@@ -364,6 +386,39 @@ impl Database {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
+    /// Records behind `after` that `filter` lets through, oldest first.
+    pub(crate) fn select(
+        &self,
+        filter: &Filter,
+        after: RecordId,
+        limit: usize,
+    ) -> Result<Vec<Stored>, Fault> {
+        let mut statement = self.connection.prepare_cached(concat!(
+            "SELECT ",
+            columns!(),
+            " FROM record WHERE ",
+            passes!(),
+            " ORDER BY id LIMIT ?7"
+        ))?;
+        let passes = filter.parameters(after);
+        let rows = statement.query_map(
+            (passes.0, passes.1, passes.2, passes.3, passes.4, passes.5, limit as i64),
+            stored,
+        )?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// How much `filter` lets through.
+    pub(crate) fn matching(&self, filter: &Filter) -> Result<Totals, Fault> {
+        let mut statement = self.connection.prepare_cached(concat!(
+            "SELECT count(*), coalesce(sum(item_count), 0), coalesce(sum(size), 0) FROM record WHERE ",
+            passes!()
+        ))?;
+        Ok(statement.query_row(filter.parameters(RecordId::default()), |row| {
+            Ok(Totals { records: row.get(0)?, items: row.get(1)?, bytes: row.get(2)? })
+        })?)
+    }
+
     /// The bytes of a record, if it is there; they are those that were stored.
     pub(crate) fn body(&self, id: RecordId) -> Result<Option<Bytes>, SpoolError> {
         let row: Option<(Vec<u8>, u32)> = self
@@ -391,6 +446,19 @@ impl Database {
             .query_row([], |row| Ok((dropped(row)?, from_millis(row.get(3)?))))
             .optional()?;
         Ok(row)
+    }
+
+    /// When the oldest record of `target` was received.
+    pub(crate) fn oldest_of(&self, target: TargetId) -> Result<Option<SystemTime>, Fault> {
+        // The inner query reads the index alone.
+        let received: Option<i64> = self
+            .connection
+            .prepare_cached(
+                "SELECT received FROM record WHERE id = (SELECT min(id) FROM record WHERE target = ?1)",
+            )?
+            .query_row([target.0], |row| row.get(0))
+            .optional()?;
+        Ok(received.map(from_millis))
     }
 
     /// The record of `target` to give up first: the oldest that waits for no time, else the one that is due first.

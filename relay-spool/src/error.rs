@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::ArchiveError;
+
 /// Why a spool could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -69,6 +71,62 @@ pub enum SpoolError {
     #[error("record {0} is damaged")]
     DamagedRecord(crate::RecordId),
 }
+
+/// Why records were not exported.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExportError {
+    /// The spool could not be read.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The archive could not be written.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+}
+
+/// Why nothing was imported.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The spool could not be written.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The archive could not be read, or is not what was written.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    /// A target has no room for all that is meant for it.
+    #[error(
+        "record {record} does not fit: it has {size} bytes, and its target {target:?} has room for {room} of its \
+         {share}"
+    )]
+    Full {
+        /// Which record of the archive, counted from zero.
+        record: u64,
+        /// The bytes it would count.
+        size: u64,
+        /// The name of its target.
+        target: String,
+        /// The bytes that are left to the target.
+        room: u64,
+        /// The bytes that the target may hold.
+        share: u64,
+    },
+    /// More targets are named than anybody has.
+    #[error("record {record} names another target after {MOST_TARGETS}")]
+    TooManyTargets {
+        /// Which record of the archive, counted from zero.
+        record: u64,
+    },
+}
+
+impl From<Fault> for ImportError {
+    fn from(fault: Fault) -> Self {
+        Self::Spool(fault.into())
+    }
+}
+
+/// Targets of one archive at most: each new one makes the shares of all smaller.
+pub(crate) const MOST_TARGETS: usize = 1024;
 
 /// A failure of the file or of the disk below it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

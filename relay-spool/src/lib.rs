@@ -7,12 +7,17 @@
 //!   what comes out.
 //! - [`Appended`], [`Loaded`], [`Dropped`], [`Wanted`]: questions and answers.
 //! - [`Status`], [`Totals`], [`Latency`]: what it holds and how it fares.
-//! - [`View`], [`Findings`]: the spool of a folder as a tool sees it, also while a relay runs on it.
-//! - [`OpenError`], [`SpoolError`], [`Fault`], [`FaultKind`], [`ParseWhenFullError`]: what may go wrong.
+//! - [`View`], [`Filter`], [`Files`], [`Findings`]: the spool of a folder as a tool sees it, also while a relay runs on it.
+//! - [`ArchiveWriter`], [`ArchiveReader`], [`ArchivedRecord`]: records in a file that goes to another spool. [`Exported`],
+//!   [`Imported`]: how much went there and came from there.
+//! - [`OpenError`], [`SpoolError`], [`Fault`], [`FaultKind`], [`ArchiveError`], [`ExportError`], [`ImportError`],
+//!   [`ParseWhenFullError`]: what may go wrong.
 #![forbid(unsafe_code)]
 
+mod archive;
 mod database;
 mod error;
+mod filter;
 mod inbox;
 mod lock;
 mod record;
@@ -22,12 +27,15 @@ mod status;
 mod view;
 mod writer;
 
-pub use crate::error::{Fault, FaultKind, OpenError, SpoolError};
+pub use crate::archive::{ArchiveError, ArchiveReader, ArchiveWriter, ArchivedRecord};
+pub use crate::error::{ExportError, Fault, FaultKind, ImportError, OpenError, SpoolError};
+pub use crate::filter::Filter;
 pub use crate::record::{
     Dropped, Meta, NewRecord, RecordId, RecordRef, Schedule, Stored, TargetId,
 };
 pub use crate::spool::{
-    Appended, Loaded, ParseWhenFullError, Settings, Spool, Sync, Wanted, WhenFull, blocking,
+    Appended, Imported, Loaded, ParseWhenFullError, Settings, Spool, Sync, Wanted, WhenFull,
+    blocking,
 };
 pub use crate::status::{Latency, Status, Totals};
-pub use crate::view::{Findings, View};
+pub use crate::view::{Exported, Files, Findings, View};

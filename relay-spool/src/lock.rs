@@ -24,15 +24,8 @@ impl FolderLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // Whoever holds it may be writing its name just now.
-                let _ = file.take(1024).read_to_string(&mut holder);
-                let holder = holder.trim();
-                let holder = if holder.is_empty() { "another process" } else { holder };
-                return Err(OpenError::Locked {
-                    folder: folder.to_owned(),
-                    holder: holder.to_owned(),
-                });
+                let holder = name_in(&mut file);
+                return Err(OpenError::Locked { folder: folder.to_owned(), holder });
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
@@ -44,12 +37,24 @@ impl FolderLock {
         Ok(Self(file))
     }
 
-    /// Whether somebody holds the lock of `folder`, and who.
+    /// Whether somebody holds the lock of `folder`, and who. Leaves no trace, and can be asked by several at once.
     pub(crate) fn holder(folder: &Path) -> Option<String> {
-        match Self::take(folder) {
-            Err(OpenError::Locked { holder, .. }) => Some(holder),
+        let mut file = File::open(folder.join(LOCK_FILE)).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Some(name_in(&mut file)),
             _ => None,
         }
+    }
+}
+
+/// Who holds the lock, as the file says.
+fn name_in(file: &mut File) -> String {
+    let mut holder = String::new();
+    // Whoever holds it may be writing its name just now.
+    let _ = file.take(1024).read_to_string(&mut holder);
+    match holder.trim() {
+        "" => "another process".to_owned(),
+        holder => holder.to_owned(),
     }
 }
 

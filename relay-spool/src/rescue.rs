@@ -3,6 +3,7 @@
 //! The new file grows beside the damaged one. When all of it is on the disk a note says so; from then on [`finish`]
 //! puts the old one aside and the new one in its place, and does what is left of that after a crash at any time.
 
+use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -108,7 +109,7 @@ fn copy(
     let mut new_ids: Vec<(TargetId, TargetId, Totals)> = Vec::new();
     loop {
         let piece = survivors.as_mut().map(|s| s.next(PIECE)).unwrap_or_default();
-        new.transaction(|new| {
+        new.transaction(|new| -> Result<(), Fault> {
             for (name_of, name) in targets.drain(..) {
                 if !new_ids.iter().any(|(old_id, ..)| *old_id == name_of) {
                     new_ids.push((name_of, new.target(&name)?, Totals::default()));
@@ -119,7 +120,7 @@ fn copy(
                     Some(index) => index,
                     None => {
                         // Its name is lost; what waits for it is not.
-                        let name = format!("unknown-{}", stored.meta.target.0);
+                        let name = unknown_target(stored.meta.target);
                         new_ids.push((stored.meta.target, new.target(&name)?, Totals::default()));
                         new_ids.len() - 1
                     }
@@ -145,6 +146,11 @@ fn copy(
             return Ok(());
         }
     }
+}
+
+/// The name of a target that has lost its own.
+pub(crate) fn unknown_target(target: TargetId) -> String {
+    format!("unknown-{}", target.0)
 }
 
 /// Goes through a damaged file from the first number to the last.
@@ -196,10 +202,19 @@ fn last_of(old: &Database, known: RecordId) -> RecordId {
     }
 }
 
+/// Between the name of the database and the milliseconds since 1970 at which it was put aside.
+const SET_ASIDE: &str = ".damaged-";
+
+/// Whether a file of this name is one that was put aside, or what belonged to it.
+pub(crate) fn is_set_aside(name: &OsStr) -> bool {
+    let name = name.to_str().and_then(|name| name.strip_prefix(DATABASE_FILE));
+    name.is_some_and(|rest| rest.starts_with(SET_ASIDE))
+}
+
 fn free_name(folder: &Path) -> String {
     let now = to_millis(SystemTime::now());
     (0..)
-        .map(|more| format!("{DATABASE_FILE}.damaged-{}", now + more))
+        .map(|more| format!("{DATABASE_FILE}{SET_ASIDE}{}", now + more))
         .find(|name| !folder.join(name).exists())
         .expect("numbers do not end")
 }

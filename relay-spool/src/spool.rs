@@ -1,5 +1,6 @@
 //! The spool: a handle to the thread that writes.
 
+use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
@@ -11,8 +12,8 @@ use crate::inbox::{Closed, Inbox};
 use crate::lock::FolderLock;
 use crate::writer::Writer;
 use crate::{
-    Dropped, NewRecord, OpenError, RecordId, RecordRef, Schedule, SpoolError, Status, Stored,
-    TargetId,
+    ArchiveReader, Dropped, ImportError, NewRecord, OpenError, RecordId, RecordRef, Schedule,
+    SpoolError, Status, Stored, TargetId, Totals,
 };
 
 /// How a spool is kept.
@@ -105,6 +106,15 @@ pub struct Loaded {
     pub complete: bool,
     /// When the next of those that wait for a time may go.
     pub next_due: Option<SystemTime>,
+}
+
+/// What was imported.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Imported {
+    /// How much it was.
+    pub totals: Totals,
+    /// The names of the targets it is for.
+    pub targets: Vec<String>,
 }
 
 /// Called once, on the thread of the spool, in the order of the commits. It must return at once, and panicking ends
@@ -289,6 +299,42 @@ impl Spool {
         reply: impl FnOnce(Result<Vec<Dropped>, SpoolError>) + Send + 'static,
     ) {
         self.ask(move |writer| writer.clear(target, limit), reply);
+    }
+
+    /// Removes these records; the reply comes when that is on the disk, and says how much it was.
+    pub fn discard(
+        &self,
+        records: Vec<RecordRef>,
+        reply: impl FnOnce(Result<Totals, SpoolError>) + Send + 'static,
+    ) {
+        self.ask(move |writer| writer.discard(&records), reply);
+    }
+
+    /// Gives the space of what was removed back to the file system, all of it at once, as far as the file goes when it
+    /// is closed. For tools: a spool at work does the same little by little.
+    pub fn give_back(&self, reply: impl FnOnce(Result<(), SpoolError>) + Send + 'static) {
+        self.ask(|writer| writer.give_back(), reply);
+    }
+
+    /// Stores what is in an archive: all of it or, on an error or a crash, nothing. Returns when it is on the disk; until
+    /// then the spool does nothing else, which is for tools. Calls `progress` with the records stored, now and then.
+    ///
+    /// Records go behind those that wait. They keep the time they were received and begin without attempts, refusals
+    /// or times to wait for: those were about the upstream of another spool. `target` takes all of them; without it
+    /// each goes to the target of the name it had. Nothing is dropped to make room, whatever the settings.
+    ///
+    /// # Errors
+    ///
+    /// If the archive is not what was written, does not fit, or the disk fails.
+    pub fn import(
+        &self,
+        mut archive: ArchiveReader<impl BufRead + Send + 'static>,
+        target: Option<String>,
+        mut progress: impl FnMut(u64) + Send + 'static,
+    ) -> Result<Imported, ImportError> {
+        self.wait_for(move |writer| {
+            Ok(writer.import(&mut archive, target.as_deref(), &mut progress))
+        })?
     }
 
     /// What it holds and how it fares.

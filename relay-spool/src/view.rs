@@ -1,5 +1,6 @@
 //! A view: the spool of a folder as a tool sees it, whether or not a relay is running on it.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -7,7 +8,14 @@ use bytes::Bytes;
 
 use crate::database::{DATABASE_FILE, Database, FORMAT, Unusable};
 use crate::lock::FolderLock;
-use crate::{OpenError, RecordId, SpoolError, Stored, TargetId, Totals, Wanted};
+use crate::rescue::{is_set_aside, unknown_target};
+use crate::{
+    ArchiveWriter, ArchivedRecord, ExportError, Filter, OpenError, RecordId, SpoolError, Stored,
+    TargetId, Totals, Wanted,
+};
+
+/// So many records are read at once.
+const PIECE: usize = 256;
 
 /// A spool to look at. Nothing here changes what waits.
 #[derive(Debug)]
@@ -62,6 +70,29 @@ impl View {
         Ok(self.database.list(after, limit)?)
     }
 
+    /// At most `limit` records behind `after` that `filter` lets through, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn select(
+        &self,
+        filter: &Filter,
+        after: RecordId,
+        limit: usize,
+    ) -> Result<Vec<Stored>, SpoolError> {
+        Ok(self.database.select(filter, after, limit)?)
+    }
+
+    /// How much `filter` lets through. Looks at all records.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn matching(&self, filter: &Filter) -> Result<Totals, SpoolError> {
+        Ok(self.database.matching(filter)?)
+    }
+
     /// The record that is wanted.
     ///
     /// # Errors
@@ -92,6 +123,101 @@ impl View {
         Ok(self.database.oldest()?.map(|(_, received)| received))
     }
 
+    /// When the oldest record of `target` was received.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn oldest_of(&self, target: TargetId) -> Result<Option<SystemTime>, SpoolError> {
+        Ok(self.database.oldest_of(target)?)
+    }
+
+    /// The largest number that a record ever had.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn last(&self) -> Result<RecordId, SpoolError> {
+        Ok(self.database.last_id()?)
+    }
+
+    /// The files of the spool and how large they are.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be read.
+    pub fn files(&self) -> std::io::Result<Files> {
+        let size_of = |name: &str| match self.folder.join(name).metadata() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(0),
+            metadata => metadata.map(|metadata| metadata.len()),
+        };
+        let mut files = Files {
+            database: size_of(DATABASE_FILE)?,
+            log: size_of(&format!("{DATABASE_FILE}-wal"))?,
+            set_aside: Vec::new(),
+        };
+        for entry in std::fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            if is_set_aside(&entry.file_name()) {
+                files.set_aside.push((entry.path(), entry.metadata()?.len()));
+            }
+        }
+        files.set_aside.sort();
+        Ok(files)
+    }
+
+    /// Writes what `filter` lets through into an archive, but for what came after the call. Records that a relay settles
+    /// meanwhile may be in it or not. Calls `progress` with the records written, now and then.
+    ///
+    /// # Errors
+    ///
+    /// If the spool cannot be read or the archive cannot be written. Records with damaged bytes are no error: they are
+    /// left out and named.
+    pub fn export(
+        &self,
+        filter: &Filter,
+        archive: &mut ArchiveWriter<impl Write>,
+        mut progress: impl FnMut(u64),
+    ) -> Result<Exported, ExportError> {
+        let last = self.database.last_id().map_err(SpoolError::from)?;
+        let mut exported = Exported { last, ..Exported::default() };
+        let mut names: Vec<(TargetId, String)> = Vec::new();
+        let mut after = RecordId::default();
+        loop {
+            let piece = self.select(filter, after, PIECE)?;
+            for record in &piece {
+                after = record.id;
+                if after > last {
+                    return Ok(exported);
+                }
+                let body = match self.body(record.id) {
+                    Ok(Some(body)) => body,
+                    Ok(None) => continue,
+                    Err(SpoolError::DamagedRecord(id)) => {
+                        exported.damaged.push(id);
+                        continue;
+                    }
+                    Err(error) => return Err(error.into()),
+                };
+                let target = record.meta.target;
+                if !names.iter().any(|(id, _)| *id == target) {
+                    // A running relay may have got another.
+                    names = self.targets()?.into_iter().map(|(id, name, _)| (id, name)).collect();
+                }
+                let name = names.iter().find(|(id, _)| *id == target);
+                let name = name.map_or_else(|| unknown_target(target), |(_, name)| name.clone());
+                let (meta, schedule) = (record.meta.clone(), record.schedule);
+                exported.totals +=
+                    Totals { records: 1, items: record.meta.item_count.into(), bytes: record.size };
+                archive.write(&ArchivedRecord::new(name, meta, schedule, body))?;
+            }
+            if piece.len() < PIECE {
+                return Ok(exported);
+            }
+            progress(exported.totals.records);
+        }
+    }
+
     /// Looks at everything: the structure of the file, the totals, each body. Calls `progress` with the records
     /// that were looked at, now and then.
     ///
@@ -101,8 +227,15 @@ impl View {
     pub fn verify(&self, mut progress: impl FnMut(u64)) -> Result<Findings, SpoolError> {
         let mut findings =
             Findings { structure: self.database.integrity(100)?, ..Findings::default() };
-        for (id, name, written) in self.database.targets()? {
-            match self.database.count(id) {
+        let counted = self.database.snapshot(|database| {
+            let mut counted = Vec::new();
+            for (id, name, written) in database.targets()? {
+                counted.push((name, written, database.count(id)));
+            }
+            Ok(counted)
+        })?;
+        for (name, written, counted) in counted {
+            match counted {
                 Ok(counted) if counted != written => {
                     findings.totals.push((name, written, counted));
                 }
@@ -112,7 +245,7 @@ impl View {
         }
         let mut after = RecordId::default();
         loop {
-            let piece = match self.database.list(after, 256) {
+            let piece = match self.database.list(after, PIECE) {
                 Ok(piece) => piece,
                 Err(fault) => {
                     findings.structure.push(fault.to_string());
@@ -135,6 +268,30 @@ impl View {
     }
 }
 
+/// What was exported.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Exported {
+    /// How much it was.
+    pub totals: Totals,
+    /// No record behind this one was looked at.
+    pub last: RecordId,
+    /// Records that were left out because their bytes are not those that were stored.
+    pub damaged: Vec<RecordId>,
+}
+
+/// The files in a spool folder, with their sizes in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Files {
+    /// The database.
+    pub database: u64,
+    /// Its log, which holds what is not in the database file yet.
+    pub log: u64,
+    /// Damaged files that were put aside, in the order of their names, which is that of time.
+    pub set_aside: Vec<(PathBuf, u64)>,
+}
+
 /// What [`View::verify`] found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -143,8 +300,7 @@ pub struct Findings {
     pub records: u64,
     /// What is wrong with the file, in SQLite's words.
     pub structure: Vec<String>,
-    /// Targets of which the running totals (first) are not what was counted (second). On the spool of a running
-    /// relay they may have changed in between.
+    /// Targets of which the running totals (first) are not what was counted (second).
     pub totals: Vec<(String, Totals, Totals)>,
     /// Records whose bytes are not those that were stored.
     pub damaged: Vec<RecordId>,

@@ -1,5 +1,6 @@
 //! The writer: the one thread that changes the file, turn by turn.
 
+use std::io::BufRead;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -7,12 +8,13 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 
 use crate::database::{Database, FORMAT, Unusable};
+use crate::error::MOST_TARGETS;
 use crate::inbox::{Inbox, Turn, Window};
 use crate::spool::{Append, Appended, Loaded, Note, Settings, Wanted, WhenFull};
 use crate::status::{Status, Totals};
 use crate::{
-    Dropped, Fault, FaultKind, NewRecord, OpenError, RecordId, RecordRef, Schedule, SpoolError,
-    Stored, TargetId, rescue,
+    ArchiveReader, ArchivedRecord, Dropped, Fault, FaultKind, ImportError, Imported, NewRecord,
+    OpenError, RecordId, RecordRef, Schedule, SpoolError, Stored, TargetId, rescue,
 };
 
 pub(crate) struct Writer {
@@ -177,15 +179,7 @@ impl Writer {
     }
 
     pub(crate) fn target(&mut self, name: &str) -> Result<TargetId, SpoolError> {
-        let id = self.write(|database, books| {
-            let id = database.target(name)?;
-            match books.targets.iter_mut().find(|account| account.id == id) {
-                Some(account) => account.named = true,
-                None => books.targets.push(Account::new(id, name, Totals::default(), true)),
-            }
-            Ok(id)
-        })?;
-        Ok(id)
+        Ok(self.write(|database, books| books.name(database, name))?)
     }
 
     pub(crate) fn targets(&self) -> Vec<(TargetId, String)> {
@@ -282,6 +276,63 @@ impl Writer {
         })?)
     }
 
+    pub(crate) fn discard(&mut self, records: &[RecordRef]) -> Result<Totals, SpoolError> {
+        Ok(self.write(|database, books| {
+            let mut discarded = Totals::default();
+            for record in records {
+                discarded += books.remove(database, record.id)?.unwrap_or_default();
+            }
+            Ok(discarded)
+        })?)
+    }
+
+    pub(crate) fn give_back(&mut self) -> Result<(), SpoolError> {
+        Ok(self.read(|database| {
+            let mut free = database.free_pages()?;
+            while free > 0 {
+                let left = database.give_back(PAGES_GIVEN_BACK)?;
+                if left >= free {
+                    break;
+                }
+                free = left;
+            }
+            Ok(())
+        })?)
+    }
+
+    pub(crate) fn import(
+        &mut self,
+        archive: &mut ArchiveReader<impl BufRead>,
+        target: Option<&str>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Result<Imported, ImportError> {
+        // An archive is read once, so that this is not tried again on a file that was rescued meanwhile.
+        self.read(|_| Ok(()))?;
+        let settings = Settings { when_full: WhenFull::Reject, ..self.settings.clone() };
+        let mut books = self.books.clone();
+        let done = self.database()?.transaction(|database| {
+            let mut imported = Imported::default();
+            while let Some(record) = archive.read()? {
+                books.import(database, record, target, &settings, &mut imported)?;
+                if archive.records().is_multiple_of(256) {
+                    progress(archive.records());
+                }
+            }
+            books.save(database)?;
+            Ok(imported)
+        });
+        let fault = match &done {
+            Ok(_) => {
+                self.books = books;
+                None
+            }
+            Err(ImportError::Spool(SpoolError::Fault(fault))) => Some(fault.clone()),
+            Err(_) => None,
+        };
+        self.note_fault(fault);
+        done
+    }
+
     /// Runs `work` in one transaction, once more where the file turns out to be damaged and could be replaced.
     fn write<T>(
         &mut self,
@@ -291,7 +342,7 @@ impl Writer {
             // The books of the file that is written: it may have to be opened first.
             writer.database()?;
             let mut books = writer.books.clone();
-            let done = writer.database()?.transaction(|database| {
+            let done = writer.database()?.transaction(|database| -> Result<T, Fault> {
                 let done = work(database, &mut books)?;
                 books.save(database)?;
                 Ok(done)
@@ -313,18 +364,22 @@ impl Writer {
         {
             done = self.rescue().and_then(|()| work(self));
         }
-        match &done {
-            Ok(_) => self.failures = 0,
-            Err(fault) => self.open_beside(fault.kind()),
+        self.note_fault(done.as_ref().err().cloned());
+        done
+    }
+
+    /// Draws the consequences of how a piece of work went.
+    fn note_fault(&mut self, fault: Option<Fault>) {
+        match &fault {
+            None => self.failures = 0,
+            Some(fault) => self.open_beside(fault.kind()),
         }
         let mut status = self.status();
         status.targets.clear();
         status.targets.extend(self.books.targets.iter().map(|a| (a.id, a.totals)));
         status.share = self.books.share(&self.settings);
         status.when_full = self.settings.when_full;
-        status.fault = done.as_ref().err().cloned();
-        drop(status);
-        done
+        status.fault = fault;
     }
 
     /// Opens the file once more after a failure, in case what lies below it has been replaced, or what SQLite remembers
@@ -495,6 +550,47 @@ impl Books {
         Ok(appended)
     }
 
+    fn import(
+        &mut self,
+        database: &Database,
+        record: ArchivedRecord,
+        target: Option<&str>,
+        settings: &Settings,
+        imported: &mut Imported,
+    ) -> Result<(), ImportError> {
+        let index = imported.totals.records;
+        let name = target.unwrap_or(&record.target).to_owned();
+        if !imported.targets.contains(&name) {
+            if imported.targets.len() == MOST_TARGETS {
+                return Err(ImportError::TooManyTargets { record: index });
+            }
+            self.name(database, &name)?;
+            imported.targets.push(name.clone());
+        }
+        let id = database.target(&name)?;
+        let record = record.into_new(id);
+        let size = record.meta.size_with(record.body.len());
+        let items = record.meta.item_count.into();
+        if self.append(database, &[record], settings)?.stored == [None] {
+            let share = self.share(settings);
+            let taken = self.account(id).map_or(0, |account| account.totals.bytes);
+            let room = share.saturating_sub(taken);
+            return Err(ImportError::Full { record: index, size, target: name, room, share });
+        }
+        imported.totals += Totals { records: 1, items, bytes: size };
+        Ok(())
+    }
+
+    /// The target of this name is one that has a share from now on.
+    fn name(&mut self, database: &Database, name: &str) -> Result<TargetId, Fault> {
+        let id = database.target(name)?;
+        match self.account(id) {
+            Some(account) => account.named = true,
+            None => self.targets.push(Account::new(id, name, Totals::default(), true)),
+        }
+        Ok(id)
+    }
+
     /// Gives back how many items turned out not to have been lost with a damaged file.
     fn note(
         &mut self,
@@ -504,7 +600,7 @@ impl Books {
     ) -> Result<u64, Fault> {
         match note {
             Note::Remove(RecordRef { id, item_count }) => {
-                let was_there = self.remove(database, *id)?;
+                let was_there = self.remove(database, *id)?.is_some();
                 Ok(if was_there || *id > damaged_until { 0 } else { u64::from(*item_count) })
             }
             Note::Reschedule(id, schedule) => {
@@ -514,13 +610,14 @@ impl Books {
         }
     }
 
-    fn remove(&mut self, database: &Database, id: RecordId) -> Result<bool, Fault> {
-        let Some((target, totals)) = database.remove(id)? else { return Ok(false) };
+    /// Gives back what was there.
+    fn remove(&mut self, database: &Database, id: RecordId) -> Result<Option<Totals>, Fault> {
+        let Some((target, totals)) = database.remove(id)? else { return Ok(None) };
         if let Some(account) = self.account(target) {
             account.totals -= totals;
             account.changed = true;
         }
-        Ok(true)
+        Ok(Some(totals))
     }
 
     fn drop_while(

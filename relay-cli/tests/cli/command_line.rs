@@ -11,8 +11,16 @@ fn ops_001_without_arguments_the_usage_is_printed_as_an_error() {
 
 #[test]
 fn ops_002_every_command_knows_the_version() {
-    let commands: [&[&str]; 6] =
-        [&[], &["run"], &["config"], &["config", "show"], &["send"], &["healthcheck"]];
+    let commands: [&[&str]; 8] = [
+        &[],
+        &["run"],
+        &["config"],
+        &["config", "show"],
+        &["send"],
+        &["healthcheck"],
+        &["spool"],
+        &["spool", "ls"],
+    ];
     for command in commands {
         for flag in ["--version", "-V"] {
             let outcome = Folder::new().outcome(&[command, &[flag]].concat());
@@ -23,7 +31,7 @@ fn ops_002_every_command_knows_the_version() {
 
 #[test]
 fn usage_errors_exit_with_2() {
-    let cases: [&[&str]; 9] = [
+    let cases: [&[&str]; 11] = [
         &["help"],
         &["config"],
         &["run", "--mode", "fast"],
@@ -35,6 +43,8 @@ fn usage_errors_exit_with_2() {
         &["run", "--processing", "--no-processing"],
         &["run", "--secret-key", "x"],
         &["send", "--dsn", "http://k@b/1"],
+        &["spool"],
+        &["spool", "export"],
     ];
     for arguments in cases {
         assert_eq!(Folder::new().outcome(arguments).code, Some(2), "{arguments:?}");
@@ -47,6 +57,7 @@ fn completions_are_those_of_the_shell_that_is_asked_for_or_in_use() {
     let fish = folder.outcome(&["completions", "-f", "fish"]);
     assert_eq!(fish.code, Some(0));
     assert!(fish.stdout.contains("complete -c relay"), "{fish:?}");
+    assert!(fish.stdout.contains("Look for damage in the file and in each record"), "{fish:?}");
 
     let zsh = Outcome::of(folder.relay(&["completions"]).env("SHELL", "/usr/bin/zsh"));
     assert!(zsh.stdout.starts_with("#compdef relay"), "{zsh:?}");

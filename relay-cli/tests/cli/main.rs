@@ -4,4 +4,5 @@ mod command_line;
 mod config;
 mod run;
 mod send;
+mod spool;
 mod support;

@@ -106,7 +106,15 @@ fn more_than_stands_in_memory_is_delivered_once_and_in_order() {
         upstream.listen();
         let stats = relay.settle();
         assert_eq!(stats.delivered, MANY as u64, "{stats:?}");
-        assert!(arrived(&upstream) == ids, "{durability:?}: as they came, and each once");
+        let arrived = arrived(&upstream);
+        assert_eq!(arrived.iter().collect::<BTreeSet<_>>(), ids.iter().collect());
+        assert_eq!(arrived.len(), MANY, "{durability:?}: each once");
+        // Those that probed the upstream while it was away may have stepped aside.
+        let probes: BTreeSet<_> = ids.iter().take(10).collect();
+        let in_order = |ids: &[String]| {
+            ids.iter().filter(|id| !probes.contains(id)).cloned().collect::<Vec<_>>()
+        };
+        assert!(in_order(&arrived) == in_order(&ids), "{durability:?}: as they came");
     }
 }
 
