@@ -64,6 +64,9 @@ const PAGES_GIVEN_BACK: u32 = 512;
 const PAGES_KEPT: u64 = 2048;
 const TENDED_EVERY: Duration = Duration::from_millis(250);
 
+/// What could not be written is looked for again after this long.
+const WRITTEN_BY_THEN: Duration = Duration::from_secs(1);
+
 /// After a failure the file is tried again this often, even if nobody asks for anything.
 const PROBED_EVERY: Duration = Duration::from_secs(1);
 
@@ -201,12 +204,18 @@ impl Writer {
             }
             _ => Vec::new(),
         };
+        // A disk that is full may still be read, and does not know yet until when these wait.
+        let unwritten = self.notes.iter().filter_map(|note| match note {
+            Note::Reschedule(_, schedule) => schedule.due,
+            Note::Remove(_) => None,
+        });
+        let unwritten = unwritten.min().map(|due| due.max(now + WRITTEN_BY_THEN));
         Ok(self.read(|database| {
             // Those that were ripe are ready from now on, and the caller has them.
             let mut ready = database.ready(target, after, limit)?;
             let complete = ready.len() < limit;
             ready.retain(|record| ripe.iter().all(|other| other.id != record.id));
-            let next_due = database.next_due(target)?;
+            let next_due = [database.next_due(target)?, unwritten].into_iter().flatten().min();
             Ok(Loaded { ripe: ripe.clone(), ready, complete, next_due })
         })?)
     }
