@@ -83,7 +83,7 @@ fn check(name: &str, answer: Answer, fate: &Fate, adjust: impl FnOnce(&mut Confi
     let (seen, script) = (Arc::clone(&times), in_order([answer]));
     let upstream = Upstream::scripted(move |request| {
         if is_envelope(request) {
-            seen.lock().unwrap().push(Instant::now());
+            seen.lock().expect("no panic with the lock").push(Instant::now());
         }
         script(request)
     });
@@ -94,7 +94,7 @@ fn check(name: &str, answer: Answer, fate: &Fate, adjust: impl FnOnce(&mut Confi
     let relay = Relay::start(config);
     assert_eq!(Request::envelope(&fresh_id(), ENVELOPE).send(relay.address()).status(), 200);
     let stats = relay.settle();
-    let times = times.lock().unwrap().clone();
+    let times = times.lock().expect("no panic with the lock").clone();
     let discarded: Vec<_> =
         stats.discarded.iter().map(|(reason, n)| (reason.as_str(), *n)).collect();
     match *fate {
