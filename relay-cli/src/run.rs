@@ -31,6 +31,7 @@ pub(crate) fn run(overrides: &Overrides) -> Result<(), Failure> {
 
     let stats = relay.wait();
     tracing::info!(
+        recovered = stats.recovered,
         received = stats.received,
         delivered = stats.delivered,
         discarded = stats.discarded_total(),

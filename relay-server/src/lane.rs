@@ -112,6 +112,8 @@ impl Lane {
             self.beyond && self.ready.len() < FEW || self.due_on_disk.is_some_and(|due| due <= now);
         let target = self.target.filter(|_| wanted && !self.fetching)?;
         self.fetching = true;
+        // What the disk has by now, it will name; what joins it while it is read, it may not.
+        self.due_on_disk = None;
         Some((target, self.seen))
     }
 
@@ -124,16 +126,17 @@ impl Lane {
         mut read: impl FnMut(&relay_spool::Stored) -> Option<Box<Record>>,
     ) -> Result<(), E> {
         self.fetching = false;
-        self.due_on_disk = None;
         let Loaded { ripe, ready, complete, next_due } = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
-                self.due_on_disk = Some(again);
+                self.wait_on_disk(again);
                 return Err(error);
             }
         };
         let (now, wall) = now;
-        self.due_on_disk = next_due.map(|due| now + due.duration_since(wall).unwrap_or_default());
+        if let Some(due) = next_due {
+            self.wait_on_disk(now + due.duration_since(wall).unwrap_or_default());
+        }
         self.beyond = !complete;
         let reached = ready.last().map(|last| last.id);
         let ready: Vec<_> =
@@ -267,6 +270,20 @@ mod tests {
         assert_eq!((lane.due(), lane.fetch(now)), (Some(soon), None));
         assert_eq!(lane.fetch(soon), Some((target, RecordId::default())));
         assert_eq!(lane.due(), None, "somebody is about it");
+    }
+
+    #[test]
+    fn what_is_left_to_the_disk_while_that_is_read_is_not_forgotten() {
+        let target = target();
+        let mut lane = Lane::new(Some(target), true);
+        let now = Instant::now();
+        assert!(lane.fetch(now).is_some());
+        let due = now + Duration::from_secs(60);
+        lane.wait_on_disk(due);
+        // Read before that was written there.
+        fetched(&mut lane, target, &[], &[], true);
+        assert_eq!(lane.due(), Some(due));
+        assert!(lane.fetch(due).is_some());
     }
 
     #[test]

@@ -283,7 +283,7 @@ impl Database {
                 ":items": meta.items,
                 ":encoding": meta.encoding,
                 ":headers": meta.headers,
-                ":size": meta.size_with(body.len()),
+                ":size": record.size(),
                 ":checksum": crc32fast::hash(body),
                 ":body": &body[..],
             })?;

@@ -19,9 +19,8 @@ use crate::{
 /// How a spool is kept.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Bytes of records at most, all targets together; each target has an even share, so that one that takes
-    /// nothing leaves room for the others. The file is larger by what SQLite needs, up to a tenth, and its log by
-    /// up to 16 MiB.
+    /// Bytes of the file that records may take, all targets together; each target has an even share, so that one that
+    /// takes nothing leaves room for the others. The file is larger by some per cent, its log by up to 16 MiB.
     pub max_bytes: u64,
     /// What to do with a record that does not fit.
     pub when_full: WhenFull,

@@ -71,6 +71,9 @@ const PAGES_GIVEN_BACK: u32 = 512;
 const PAGES_KEPT: u64 = 2048;
 const TENDED_EVERY: Duration = Duration::from_millis(250);
 
+/// What could not be written is looked for again after this long.
+const WRITTEN_BY_THEN: Duration = Duration::from_secs(1);
+
 impl Writer {
     pub(crate) fn open(
         folder: Option<PathBuf>,
@@ -205,12 +208,18 @@ impl Writer {
             }
             _ => Vec::new(),
         };
+        // A disk that is full may still be read, and does not know yet until when these wait.
+        let unwritten = self.notes.iter().filter_map(|note| match note {
+            Note::Reschedule(_, schedule) => schedule.due,
+            Note::Remove(_) => None,
+        });
+        let unwritten = unwritten.min().map(|due| due.max(now + WRITTEN_BY_THEN));
         Ok(self.read(|database| {
             // Those that were ripe are ready from now on, and the caller has them.
             let mut ready = database.ready(target, after, limit)?;
             let complete = ready.len() < limit;
             ready.retain(|record| ripe.iter().all(|other| other.id != record.id));
-            let next_due = database.next_due(target)?;
+            let next_due = [database.next_due(target)?, unwritten].into_iter().flatten().min();
             Ok(Loaded { ripe: ripe.clone(), ready, complete, next_due })
         })?)
     }
@@ -530,7 +539,7 @@ impl Books {
         let share = self.share(settings);
         let mut appended = Appended::default();
         for record in records {
-            let size = record.meta.size_with(record.body.len());
+            let size = record.size();
             let target = record.meta.target;
             let room_in = |books: &mut Self| {
                 books.account(target).is_some_and(|account| account.totals.bytes + size <= share)
@@ -582,7 +591,7 @@ impl Books {
         }
         let id = database.target(&name)?;
         let record = record.into_new(id);
-        let size = record.meta.size_with(record.body.len());
+        let size = record.size();
         let items = record.meta.item_count.into();
         if self.append(database, &[record], settings)?.stored == [None] {
             let share = self.share(settings);

@@ -264,7 +264,7 @@ fn a_connection_beyond_the_limit_waits_for_its_turn() {
 }
 
 /// A certificate authority in a file, and a server whose certificate it signed.
-fn authority_and_server() -> (PathBuf, Arc<ServerConfig>) {
+pub(crate) fn authority_and_server() -> (PathBuf, Arc<ServerConfig>) {
     let mut params = CertificateParams::new(Vec::new()).expect("no names");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"))

@@ -10,3 +10,4 @@ mod http;
 mod proxying;
 mod settle;
 mod shutdown;
+mod statuses;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use relay_spool::{
-    FaultKind, OpenError, RecordId, Settings, Spool, SpoolError, TargetId, View, blocking,
+    FaultKind, OpenError, RecordId, Schedule, Settings, Spool, SpoolError, TargetId, View, blocking,
 };
 
 use crate::interposer::{Interposer, Watched};
@@ -159,6 +159,7 @@ impl Case {
         if self.readable {
             expected.remove_first(&spool, target);
             expected.check(&spool);
+            put_off_the_first(&spool, target);
         }
 
         if self.faults.iter().any(|(.., times, _)| *times == -1) {
@@ -282,6 +283,16 @@ impl Expected {
             assert!(expected.body == *body, "record {number} is not what was stored");
         }
     }
+}
+
+/// Whether or not the disk knows of it yet, nobody forgets that it waits for a time.
+fn put_off_the_first(spool: &Spool, target: TargetId) {
+    let load =
+        |limit| blocking(|reply| spool.load(target, RecordId::default(), limit, noon(), reply));
+    let first = load(1).expect("it can be read").ready[0].id;
+    let due = noon() + Duration::from_secs(60);
+    spool.reschedule(first, Schedule { attempts: 1, due: Some(due), refused_since: None });
+    assert_eq!(load(1).expect("it can be read").next_due, Some(due));
 }
 
 fn open(folder: &Path) -> Spool {

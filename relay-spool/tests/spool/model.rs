@@ -69,9 +69,7 @@ struct Entry {
 
 impl Entry {
     fn size(&self) -> u64 {
-        let meta = &self.record.meta;
-        let texts = meta.key.len() + meta.items.len() + meta.headers.len();
-        (128 + texts + self.record.body.len()) as u64
+        self.record.size()
     }
 
     fn due(&self) -> u64 {
