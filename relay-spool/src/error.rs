@@ -155,6 +155,8 @@ pub enum FaultKind {
     ReadOnly,
     /// Reading, writing or syncing failed.
     Io,
+    /// The file was removed or replaced while it was in use: what is written to it is nobody's any more.
+    Gone,
     /// The file is not, or no longer, what this software wrote.
     Damaged,
     /// Anything else.
@@ -167,6 +169,7 @@ impl std::fmt::Display for FaultKind {
             Self::DiskFull => "the disk is full",
             Self::ReadOnly => "the spool cannot be written",
             Self::Io => "the disk fails",
+            Self::Gone => "the spool file is gone",
             Self::Damaged => "the spool file is damaged",
             Self::Other => "the spool fails",
         })
@@ -177,6 +180,15 @@ impl Fault {
     /// What sort of failure it is.
     pub fn kind(&self) -> FaultKind {
         self.kind
+    }
+}
+
+impl Fault {
+    pub(crate) fn gone() -> Self {
+        Self {
+            kind: FaultKind::Gone,
+            text: "it was removed or replaced while in use; restart the relay".into(),
+        }
     }
 }
 

@@ -24,7 +24,7 @@ pub struct Settings {
     pub max_bytes: u64,
     /// What to do with a record that does not fit.
     pub when_full: WhenFull,
-    /// How long an append may wait for others to share its commit. Only where there are others: one that comes
+    /// How long an append may wait for others to share its commit, a second at most. Only where there are others: one that comes
     /// alone never waits.
     pub commit_window: Duration,
     /// How far a commit reaches.

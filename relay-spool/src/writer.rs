@@ -1,13 +1,13 @@
 //! The writer: the one thread that changes the file, turn by turn.
 
 use std::io::BufRead;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
-use crate::database::{Database, FORMAT, Unusable};
+use crate::database::{DATABASE_FILE, Database, FORMAT, Unusable};
 use crate::error::{LONGEST_NAME, MOST_TARGETS};
 use crate::inbox::{Inbox, Turn, Window};
 use crate::spool::{Append, Appended, Loaded, Note, Settings, Wanted, WhenFull};
@@ -22,6 +22,8 @@ pub(crate) struct Writer {
     settings: Settings,
     /// `None` where it could not be opened again: with the next turn, perhaps.
     database: Option<Database>,
+    /// Which file that is.
+    identity: Option<Identity>,
     /// How often in a row something has failed.
     failures: u32,
     books: Books,
@@ -57,6 +59,9 @@ struct Account {
     changed: bool,
 }
 
+/// No append waits longer for company, whatever the settings say.
+const LONGEST_WINDOW: Duration = Duration::from_secs(1);
+
 /// After so many failures of the disk in a row the file is opened again.
 const IO_PATIENCE: u32 = 8;
 
@@ -84,6 +89,7 @@ impl Writer {
             folder,
             settings,
             database: None,
+            identity: None,
             failures: 0,
             books: Books::default(),
             notes: Vec::new(),
@@ -115,7 +121,7 @@ impl Writer {
 
     /// Takes turns until the last one, and leaves everything in the database file.
     pub(crate) fn work(&mut self, inbox: &Inbox) {
-        let window = Window(self.settings.commit_window);
+        let window = Window(self.settings.commit_window.min(LONGEST_WINDOW));
         loop {
             let turn = inbox.next(window, self.company, self.restless.then_some(TENDED_EVERY));
             let last = turn.last;
@@ -356,6 +362,9 @@ impl Writer {
         let done = self.with_rescue(|writer| {
             // The books of the file that is written: it may have to be opened first.
             writer.database()?;
+            if writer.folder.as_deref().is_some_and(|folder| identity(folder) != writer.identity) {
+                return Err(Fault::gone());
+            }
             let mut books = writer.books.clone();
             let done = writer.database()?.transaction(|database| -> Result<T, Fault> {
                 let done = work(database, &mut books)?;
@@ -409,7 +418,7 @@ impl Writer {
     fn open_beside(&mut self, kind: FaultKind) {
         self.failures = self.failures.saturating_add(1);
         let patience = match kind {
-            FaultKind::DiskFull => return,
+            FaultKind::DiskFull | FaultKind::Gone => return,
             FaultKind::Io => IO_PATIENCE,
             _ => 1,
         };
@@ -453,6 +462,7 @@ impl Writer {
             targets.map(|(id, name, totals)| Account::new(id, &name, totals, named(id))).collect();
         self.books = Books { targets, last_id: database.last_id()?.max(self.books.last_id) };
         self.database = Some(database);
+        self.identity = self.folder.as_deref().and_then(identity);
         Ok(())
     }
 
@@ -506,6 +516,22 @@ impl Writer {
     fn status(&self) -> MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What tells one file from another of the same name.
+type Identity = (u64, u64);
+
+#[cfg(unix)]
+fn identity(folder: &Path) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt as _;
+    let file = std::fs::metadata(folder.join(DATABASE_FILE)).ok()?;
+    Some((file.dev(), file.ino()))
+}
+
+/// Elsewhere a file that is in use cannot be removed.
+#[cfg(not(unix))]
+fn identity(_: &Path) -> Option<Identity> {
+    None
 }
 
 impl Account {

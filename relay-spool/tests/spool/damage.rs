@@ -4,9 +4,9 @@ use std::fs::OpenOptions;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-use relay_spool::{OpenError, RecordId, Settings, Spool, SpoolError, View, blocking};
+use relay_spool::{FaultKind, OpenError, RecordId, Settings, Spool, SpoolError, View, blocking};
 
-use crate::support::{append, bodies, load, record};
+use crate::support::{append, bodies, load, record, try_append};
 
 /// A closed spool with `count` records, each of about one page.
 fn filled(folder: &Path, count: usize) {
@@ -220,4 +220,28 @@ fn no_byte_of_the_header_keeps_a_relay_from_starting() {
             }
         }
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_was_removed_or_replaced_takes_nothing_more_until_it_is_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let spool = Spool::open(folder.path(), Settings::default()).expect("it opens");
+    let target = spool.target("upstream").expect("a target");
+    append(&spool, record(target, "kept"));
+    std::fs::rename(path("spool.db"), path("elsewhere")).expect("a place for it");
+    for replace in [false, true] {
+        if replace {
+            std::fs::write(path("spool.db"), "").expect("room for it");
+        }
+        let refused = try_append(&spool, vec![record(target, "lost")]).expect_err("it is gone");
+        assert!(matches!(refused, SpoolError::Fault(fault) if fault.kind() == FaultKind::Gone));
+        assert!(spool.status().fault.is_some());
+        // What was in it can still be delivered.
+        assert_eq!(bodies(&spool), ["kept"]);
+    }
+    std::fs::rename(path("elsewhere"), path("spool.db")).expect("its old place");
+    append(&spool, record(target, "and more"));
+    assert_eq!(bodies(&spool), ["kept", "and more"]);
 }
