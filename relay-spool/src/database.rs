@@ -11,7 +11,8 @@ use crate::record::{from_millis, to_millis};
 use crate::spool::Sync;
 use crate::status::Totals;
 use crate::{
-    Dropped, Fault, Filter, Meta, NewRecord, RecordId, Schedule, SpoolError, Stored, TargetId,
+    Dropped, Fault, FaultKind, Filter, Meta, NewRecord, RecordId, Schedule, SpoolError, Stored,
+    TargetId,
 };
 
 /// The name of the database in a spool folder.
@@ -100,13 +101,20 @@ impl Database {
             crate::lock::private(&mut options);
             options.open(&path).map_err(|error| Unusable::Fault(error.into()))?;
         }
-        check_header(&path)?;
         if sync == Sync::Disk {
             renew_log(folder).map_err(|error| Unusable::Fault(error.into()))?;
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
-        Self::prepare(connection, sync)
+        let connection = Connection::open_with_flags(&path, flags)?;
+        Self::prepare(connection, sync).map_err(|unusable| match unusable {
+            Unusable::Fault(fault)
+                if matches!(fault.kind(), FaultKind::ReadOnly | FaultKind::Other)
+                    && has_unknown_header(&path) =>
+            {
+                not_a_spool()
+            }
+            unusable => unusable,
+        })
     }
 
     /// A database that is gone with the process.
@@ -275,7 +283,7 @@ impl Database {
                 ":items": meta.items,
                 ":encoding": meta.encoding,
                 ":headers": meta.headers,
-                ":size": meta.size_with(body.len()),
+                ":size": record.size(),
                 ":checksum": crc32fast::hash(body),
                 ":body": &body[..],
             })?;
@@ -473,6 +481,11 @@ impl Database {
         Ok(row)
     }
 
+    /// Writes a page and leaves it as it was.
+    pub(crate) fn touch(&self) -> Result<(), Fault> {
+        Ok(self.connection.pragma_update(None, "user_version", FORMAT)?)
+    }
+
     /// Gives back up to `pages` free pages to the file system; how many are still free.
     pub(crate) fn give_back(&self, pages: u32) -> Result<u64, Fault> {
         // A pragma that returns a row per page, and does the work while they are read.
@@ -505,22 +518,16 @@ impl Database {
     }
 }
 
-/// Finds what is damaged in the header where SQLite would call it something else: read-only, for two of its bytes, as
+/// Whether the header has what SQLite does not call damage but something else: read-only, for two of its bytes, as
 /// where the system forbids to write, or a mistake in the question.
-fn check_header(path: &Path) -> Result<(), Unusable> {
-    let failed = |error: std::io::Error| Unusable::Fault(error.into());
+fn has_unknown_header(path: &Path) -> bool {
     let mut header = Vec::new();
-    let file = std::fs::File::open(path).map_err(failed)?;
-    file.take(100).read_to_end(&mut header).map_err(failed)?;
+    let read = std::fs::File::open(path).and_then(|file| file.take(100).read_to_end(&mut header));
     let versions = header.get(18..20).unwrap_or_default();
     let schema_format = header.get(44..48).unwrap_or_default();
-    if versions.iter().all(|version| *version <= 2)
-        && matches!(schema_format, [] | [0, 0, 0, 0..=4])
-    {
-        Ok(())
-    } else {
-        Err(not_a_spool())
-    }
+    read.is_ok()
+        && (versions.iter().any(|version| *version > 2)
+            || !matches!(schema_format, [] | [0, 0, 0, 0..=4]))
 }
 
 fn not_a_spool() -> Unusable {

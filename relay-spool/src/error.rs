@@ -111,6 +111,12 @@ pub enum ImportError {
         /// The bytes that the target may hold.
         share: u64,
     },
+    /// A name is longer than that of any target.
+    #[error("record {record} names a target with more than {LONGEST_NAME} bytes")]
+    LongName {
+        /// Which record of the archive, counted from zero.
+        record: u64,
+    },
     /// More targets are named than anybody has.
     #[error("record {record} names another target after {MOST_TARGETS}")]
     TooManyTargets {
@@ -124,6 +130,9 @@ impl From<Fault> for ImportError {
         Self::Spool(fault.into())
     }
 }
+
+/// Bytes of the name of a target in an archive at most: the owner's words, but not any amount of them.
+pub(crate) const LONGEST_NAME: usize = 1024;
 
 /// Targets of one archive at most: each new one makes the shares of all smaller.
 pub(crate) const MOST_TARGETS: usize = 1024;
@@ -146,6 +155,8 @@ pub enum FaultKind {
     ReadOnly,
     /// Reading, writing or syncing failed.
     Io,
+    /// The file was removed or replaced while it was in use: what is written to it is nobody's any more.
+    Gone,
     /// The file is not, or no longer, what this software wrote.
     Damaged,
     /// Anything else.
@@ -158,6 +169,7 @@ impl std::fmt::Display for FaultKind {
             Self::DiskFull => "the disk is full",
             Self::ReadOnly => "the spool cannot be written",
             Self::Io => "the disk fails",
+            Self::Gone => "the spool file is gone",
             Self::Damaged => "the spool file is damaged",
             Self::Other => "the spool fails",
         })
@@ -168,6 +180,15 @@ impl Fault {
     /// What sort of failure it is.
     pub fn kind(&self) -> FaultKind {
         self.kind
+    }
+}
+
+impl Fault {
+    pub(crate) fn gone() -> Self {
+        Self {
+            kind: FaultKind::Gone,
+            text: "it was removed or replaced while in use; restart the relay".into(),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::SpoolError;
 use crate::spool::{Append, Ask, Note};
 
 /// What the writer does in one turn.
@@ -86,17 +87,33 @@ impl Inbox {
         self.filled.notify_one();
     }
 
-    /// Waits for something to do, but no longer than `patience`. `company` appends were in the turn before: where there
-    /// was more than one, as many are worth waiting for, but not longer than `window`.
-    pub(crate) fn next(&self, window: Window, company: usize, patience: Option<Duration>) -> Turn {
-        let patience_ends = patience.map(|patience| Instant::now() + patience);
+    /// Tells everybody who still waits that nothing will come.
+    pub(crate) fn abandon(&self) {
+        self.close();
+        let Turn { appends, asks, .. } = std::mem::take(&mut self.state().turn);
+        self.close();
+        for append in appends {
+            (append.reply)(Err(SpoolError::Closed));
+        }
+        for ask in asks {
+            ask(None);
+        }
+    }
+
+    /// Waits for something to do, or until `rest` is over. `company` appends were in the turn before: where there was
+    /// more than one, as many are worth waiting for, but not longer than `window`.
+    pub(crate) fn next(&self, window: Window, company: usize, rest: Option<Duration>) -> Turn {
         let mut state = self.state();
+        let rest_ends = rest.map(|rest| Instant::now() + rest);
         let mut window_ends = None;
         let mut notes_end = None;
         loop {
             let State { turn, wake_at, wake_for_note } = &mut *state;
             let now = Instant::now();
             if turn.last || !turn.asks.is_empty() || turn.notes.len() >= MOST_NOTES {
+                break;
+            }
+            if turn.appends.is_empty() && rest_ends.is_some_and(|end| now >= end) {
                 break;
             }
             if !turn.appends.is_empty() {
@@ -112,17 +129,14 @@ impl Inbox {
             *wake_at = 1;
             let wait = if turn.notes.is_empty() {
                 *wake_for_note = true;
-                if patience_ends.is_some_and(|end| now >= end) {
-                    break;
-                }
-                patience_ends.map(|end| end - now)
+                rest_ends.map(|end| end - now)
             } else {
                 *wake_for_note = false;
                 let end = *notes_end.get_or_insert(now + NOTE_DELAY);
                 if now >= end {
                     break;
                 }
-                Some(end - now)
+                Some(rest_ends.map_or(end, |rest| rest.min(end)) - now)
             };
             state = self.wait(state, wait);
         }

@@ -53,15 +53,6 @@ pub struct Meta {
     pub headers: String,
 }
 
-impl Meta {
-    /// What a record with a body of `body` bytes counts against the size of the spool: all of its bytes, and a
-    /// flat rate for the columns of fixed size and their place in the index.
-    pub(crate) fn size_with(&self, body: usize) -> u64 {
-        const FIXED: usize = 128;
-        (FIXED + self.key.len() + self.items.len() + self.headers.len() + body) as u64
-    }
-}
-
 /// A record to be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewRecord {
@@ -69,6 +60,42 @@ pub struct NewRecord {
     pub meta: Meta,
     /// Its bytes, as they will be sent; 1 GB at most, which is what SQLite takes.
     pub body: Bytes,
+}
+
+impl NewRecord {
+    /// What it counts against the size of the spool: the room it takes in the file, within some per cent.
+    pub fn size(&self) -> u64 {
+        // Numbers at their usual length; the entry in the index stands elsewhere.
+        const COLUMNS: usize = 44;
+        const INDEX: u64 = 16;
+        let Meta { key, event_id, items, encoding, headers, .. } = &self.meta;
+        let event_id = event_id.as_ref().map_or(0, String::len);
+        let texts = key.len() + event_id + items.len() + encoding.len() + headers.len();
+        occupied(COLUMNS + texts + self.body.len()) + INDEX
+    }
+}
+
+/// Bytes of the file that a row of `row` bytes takes: its share of a page, and the pages that it overflows into.
+///
+/// Source: the SQLite file format, "B-tree pages" and "Cell payload overflow pages", for pages of 4 KiB without
+/// reserved bytes.
+fn occupied(row: usize) -> u64 {
+    const PAGE: usize = 4096;
+    const HEADER: usize = 8;
+    /// The number, the length and the place of a row on its page.
+    const CELL: usize = 14;
+    const MOST_LOCAL: usize = PAGE - 35;
+    const LEAST_LOCAL: usize = (PAGE - 12) * 32 / 255 - 23;
+    const OVERFLOW: usize = PAGE - 4;
+    let local = if row <= MOST_LOCAL {
+        row
+    } else {
+        let local = LEAST_LOCAL + (row - LEAST_LOCAL) % OVERFLOW;
+        if local <= MOST_LOCAL { local } else { LEAST_LOCAL }
+    };
+    let on_a_page = ((PAGE - HEADER) / (local + CELL)).max(1);
+    let overflow = (row - local).div_ceil(OVERFLOW);
+    (overflow * PAGE + PAGE / on_a_page) as u64
 }
 
 /// What has been tried with a record, and when it may be tried again.

@@ -128,12 +128,12 @@ fn copy(
                 let Some((_, target, totals)) = new_ids.get_mut(entry) else { continue };
                 let mut meta = stored.meta.clone();
                 meta.target = *target;
+                let record = NewRecord { meta, body: body.clone() };
                 *totals += Totals {
                     records: 1,
-                    items: meta.item_count.into(),
-                    bytes: meta.size_with(body.len()),
+                    items: record.meta.item_count.into(),
+                    bytes: record.size(),
                 };
-                let record = NewRecord { meta, body: body.clone() };
                 new.insert(stored.id, &record, &stored.schedule)?;
                 last = last.max(stored.id);
             }

@@ -19,13 +19,12 @@ use crate::{
 /// How a spool is kept.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Bytes of records at most, all targets together; each target has an even share, so that one that takes
-    /// nothing leaves room for the others. The file is larger by what SQLite needs, up to a tenth, and its log by
-    /// up to 16 MiB.
+    /// Bytes of the file that records may take, all targets together; each target has an even share, so that one that
+    /// takes nothing leaves room for the others. The file is larger by some per cent, its log by up to 16 MiB.
     pub max_bytes: u64,
     /// What to do with a record that does not fit.
     pub when_full: WhenFull,
-    /// How long an append may wait for others to share its commit. Only where there are others: one that comes
+    /// How long an append may wait for others to share its commit, a second at most. Only where there are others: one that comes
     /// alone never waits.
     pub commit_window: Duration,
     /// How far a commit reaches.
@@ -189,7 +188,7 @@ impl Spool {
             .name("relay-spool".to_owned())
             .spawn(move || {
                 // If it panics, nobody may wait for it.
-                let _close = CloseOnDrop(&turns);
+                let _abandon = AbandonOnDrop(&turns);
                 writer.work(&turns);
                 drop(lock);
             })
@@ -415,7 +414,10 @@ impl Shared {
     fn close(&self) {
         self.inbox.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(thread) = thread {
+        // A reply may have held the last handle: then this is the thread, and it ends behind this turn.
+        let is_another =
+            |thread: &JoinHandle<()>| thread.thread().id() != std::thread::current().id();
+        if let Some(thread) = thread.filter(is_another) {
             // A panic has been reported where it happened, and closed the inbox.
             let _ = thread.join();
         }
@@ -428,11 +430,11 @@ impl Drop for Shared {
     }
 }
 
-struct CloseOnDrop<'a>(&'a Inbox);
+struct AbandonOnDrop<'a>(&'a Inbox);
 
-impl Drop for CloseOnDrop<'_> {
+impl Drop for AbandonOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.abandon();
     }
 }
 

@@ -1,14 +1,14 @@
 //! The writer: the one thread that changes the file, turn by turn.
 
 use std::io::BufRead;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
-use crate::database::{Database, FORMAT, Unusable};
-use crate::error::MOST_TARGETS;
+use crate::database::{DATABASE_FILE, Database, FORMAT, Unusable};
+use crate::error::{LONGEST_NAME, MOST_TARGETS};
 use crate::inbox::{Inbox, Turn, Window};
 use crate::spool::{Append, Appended, Loaded, Note, Settings, Wanted, WhenFull};
 use crate::status::{Status, Totals};
@@ -22,6 +22,8 @@ pub(crate) struct Writer {
     settings: Settings,
     /// `None` where it could not be opened again: with the next turn, perhaps.
     database: Option<Database>,
+    /// Which file that is.
+    identity: Option<Identity>,
     /// How often in a row something has failed.
     failures: u32,
     books: Books,
@@ -33,6 +35,10 @@ pub(crate) struct Writer {
     damaged_until: RecordId,
     rescued: Option<Instant>,
     tended: Option<Instant>,
+    /// Whether there is something to tend to even if nothing comes.
+    restless: bool,
+    /// The last write that failed, until one succeeds: a disk that is full can be read all the time.
+    write_fault: Option<Fault>,
     status: Arc<Mutex<Status>>,
 }
 
@@ -53,11 +59,17 @@ struct Account {
     changed: bool,
 }
 
+/// No append waits longer for company, whatever the settings say.
+const LONGEST_WINDOW: Duration = Duration::from_secs(1);
+
 /// After so many failures of the disk in a row the file is opened again.
 const IO_PATIENCE: u32 = 8;
 
 /// A file that is damaged again at once, or a disk too full for a new one, must not be answered with copy after copy.
 const RESCUED_EVERY: Duration = Duration::from_secs(60);
+
+/// What SQLite takes for a row, and no record exceeds.
+const LARGEST: u64 = 1_000_000_000;
 
 /// Free pages are given back in pieces of this many, this often, and not all of them: the next record needs some.
 const PAGES_GIVEN_BACK: u32 = 512;
@@ -66,9 +78,6 @@ const TENDED_EVERY: Duration = Duration::from_millis(250);
 
 /// What could not be written is looked for again after this long.
 const WRITTEN_BY_THEN: Duration = Duration::from_secs(1);
-
-/// After a failure the file is tried again this often, even if nobody asks for anything.
-const PROBED_EVERY: Duration = Duration::from_secs(1);
 
 impl Writer {
     pub(crate) fn open(
@@ -80,6 +89,7 @@ impl Writer {
             folder,
             settings,
             database: None,
+            identity: None,
             failures: 0,
             books: Books::default(),
             notes: Vec::new(),
@@ -87,6 +97,8 @@ impl Writer {
             damaged_until: RecordId::default(),
             rescued: None,
             tended: None,
+            restless: false,
+            write_fault: None,
             status,
         };
         let open_error = |folder: &Option<PathBuf>, unusable| {
@@ -109,15 +121,11 @@ impl Writer {
 
     /// Takes turns until the last one, and leaves everything in the database file.
     pub(crate) fn work(&mut self, inbox: &Inbox) {
-        let window = Window(self.settings.commit_window);
+        let window = Window(self.settings.commit_window.min(LONGEST_WINDOW));
         loop {
-            let has_fault = self.status().fault.is_some();
-            let turn = inbox.next(window, self.company, has_fault.then_some(PROBED_EVERY));
+            let turn = inbox.next(window, self.company, self.restless.then_some(TENDED_EVERY));
             let last = turn.last;
             self.turn(turn);
-            if has_fault {
-                self.probe();
-            }
             if last {
                 break;
             }
@@ -139,6 +147,8 @@ impl Writer {
             ask(Some(self));
         }
         let now = Instant::now();
+        // What this turn has changed wants tending too, even if no other follows.
+        self.restless = true;
         if self.tended.is_none_or(|at| now - at >= TENDED_EVERY) {
             self.tend(now);
         }
@@ -315,7 +325,8 @@ impl Writer {
         target: Option<&str>,
         progress: &mut dyn FnMut(u64),
     ) -> Result<Imported, ImportError> {
-        // An archive is read once, so that this is not tried again on a file that was rescued meanwhile.
+        // An archive can be read only once, so that this cannot be tried again as other writes are: at least the file
+        // is open, and was rescued if that takes it, before it begins.
         self.read(|_| Ok(()))?;
         let settings = Settings { when_full: WhenFull::Reject, ..self.settings.clone() };
         let mut books = self.books.clone();
@@ -338,6 +349,7 @@ impl Writer {
             Err(ImportError::Spool(SpoolError::Fault(fault))) => Some(fault.clone()),
             Err(_) => None,
         };
+        self.write_fault.clone_from(&fault);
         self.note_fault(fault);
         done
     }
@@ -347,9 +359,12 @@ impl Writer {
         &mut self,
         work: impl Fn(&Database, &mut Books) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        self.with_rescue(|writer| {
+        let done = self.with_rescue(|writer| {
             // The books of the file that is written: it may have to be opened first.
             writer.database()?;
+            if writer.folder.as_deref().is_some_and(|folder| identity(folder) != writer.identity) {
+                return Err(Fault::gone());
+            }
             let mut books = writer.books.clone();
             let done = writer.database()?.transaction(|database| -> Result<T, Fault> {
                 let done = work(database, &mut books)?;
@@ -358,7 +373,10 @@ impl Writer {
             })?;
             writer.books = books;
             Ok(done)
-        })
+        });
+        self.write_fault = done.as_ref().err().cloned();
+        self.status().fault = self.write_fault.clone();
+        done
     }
 
     fn read<T>(&mut self, work: impl Fn(&Database) -> Result<T, Fault>) -> Result<T, Fault> {
@@ -388,7 +406,7 @@ impl Writer {
         status.targets.extend(self.books.targets.iter().map(|a| (a.id, a.totals)));
         status.share = self.books.share(&self.settings);
         status.when_full = self.settings.when_full;
-        status.fault = fault;
+        status.fault = self.write_fault.clone().or(fault);
     }
 
     /// Opens the file once more after a failure, in case what lies below it has been replaced, or what SQLite remembers
@@ -400,7 +418,7 @@ impl Writer {
     fn open_beside(&mut self, kind: FaultKind) {
         self.failures = self.failures.saturating_add(1);
         let patience = match kind {
-            FaultKind::DiskFull => return,
+            FaultKind::DiskFull | FaultKind::Gone => return,
             FaultKind::Io => IO_PATIENCE,
             _ => 1,
         };
@@ -444,6 +462,7 @@ impl Writer {
             targets.map(|(id, name, totals)| Account::new(id, &name, totals, named(id))).collect();
         self.books = Books { targets, last_id: database.last_id()?.max(self.books.last_id) };
         self.database = Some(database);
+        self.identity = self.folder.as_deref().and_then(identity);
         Ok(())
     }
 
@@ -469,35 +488,50 @@ impl Writer {
         Ok(())
     }
 
-    /// What needs to be done now and then: free pages go back, the age of the oldest is looked up.
+    /// What needs to be done now and then: free pages go back, the age of the oldest is looked up, and a disk that
+    /// failed is tried, for perhaps nobody writes until it is known to be well.
     fn tend(&mut self, now: Instant) {
         self.tended = Some(now);
+        // Notes that could not be written have been tried by the turn.
+        if self.write_fault.is_some() && self.notes.is_empty() {
+            let _ = self.write(|database, _| database.touch());
+        }
         let oldest = self.read(Database::oldest);
         let has_folder = self.folder.is_some();
         let free = self.read(|database| {
             let free = database.free_pages()?;
-            if has_folder && free > PAGES_KEPT {
-                database.give_back(PAGES_GIVEN_BACK)?;
-            }
-            Ok(())
+            Ok(if has_folder && free > PAGES_KEPT {
+                database.give_back(PAGES_GIVEN_BACK)?
+            } else {
+                free
+            })
         });
-        if let (Ok(oldest), Ok(())) = (oldest, free) {
+        self.restless = self.write_fault.is_some()
+            || !free.as_ref().is_ok_and(|free| *free <= PAGES_KEPT || !has_folder);
+        if let (Ok(oldest), Ok(_)) = (oldest, free) {
             self.status().oldest = oldest.map(|(_, received)| received);
         }
-    }
-
-    /// Writes something of no consequence: whether the fault is over.
-    fn probe(&mut self) {
-        // What it finds is in the status.
-        let _ = self.write(|_, books| {
-            books.targets.iter_mut().for_each(|account| account.changed = true);
-            Ok(())
-        });
     }
 
     fn status(&self) -> MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What tells one file from another of the same name.
+type Identity = (u64, u64);
+
+#[cfg(unix)]
+fn identity(folder: &Path) -> Option<Identity> {
+    use std::os::unix::fs::MetadataExt as _;
+    let file = std::fs::metadata(folder.join(DATABASE_FILE)).ok()?;
+    Some((file.dev(), file.ino()))
+}
+
+/// Elsewhere a file that is in use cannot be removed.
+#[cfg(not(unix))]
+fn identity(_: &Path) -> Option<Identity> {
+    None
 }
 
 impl Account {
@@ -531,23 +565,25 @@ impl Books {
         let share = self.share(settings);
         let mut appended = Appended::default();
         for record in records {
-            let size = record.meta.size_with(record.body.len());
+            let size = record.size();
             let target = record.meta.target;
             let room_in = |books: &mut Self| {
                 books.account(target).is_some_and(|account| account.totals.bytes + size <= share)
             };
-            if size <= share && settings.when_full == WhenFull::DropOldest {
+            if size <= share.min(LARGEST) && settings.when_full == WhenFull::DropOldest {
                 while !room_in(self) {
                     let Some(oldest) = database.first_of(target)? else { break };
                     self.remove(database, oldest.id)?;
                     appended.dropped.push(oldest);
                 }
             }
-            if !room_in(self) {
+            if !room_in(self) || size > LARGEST {
                 appended.stored.push(None);
                 continue;
             }
-            self.last_id.0 += 1;
+            // SQLite's numbers end there; only a damaged file can come near.
+            let next = self.last_id.0.checked_add(1);
+            self.last_id.0 = next.ok_or(std::io::Error::other("there are no more numbers"))?;
             database.insert(self.last_id, record, &Schedule::default())?;
             let added = Totals { records: 1, items: record.meta.item_count.into(), bytes: size };
             if let Some(account) = self.account(target) {
@@ -569,6 +605,9 @@ impl Books {
     ) -> Result<(), ImportError> {
         let index = imported.totals.records;
         let name = target.unwrap_or(&record.target).to_owned();
+        if name.len() > LONGEST_NAME {
+            return Err(ImportError::LongName { record: index });
+        }
         if !imported.targets.contains(&name) {
             if imported.targets.len() == MOST_TARGETS {
                 return Err(ImportError::TooManyTargets { record: index });
@@ -578,7 +617,7 @@ impl Books {
         }
         let id = database.target(&name)?;
         let record = record.into_new(id);
-        let size = record.meta.size_with(record.body.len());
+        let size = record.size();
         let items = record.meta.item_count.into();
         if self.append(database, &[record], settings)?.stored == [None] {
             let share = self.share(settings);

@@ -2,6 +2,7 @@
 
 mod command_line;
 mod config;
+mod disk;
 mod run;
 mod send;
 mod spool;

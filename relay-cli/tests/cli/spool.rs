@@ -101,7 +101,7 @@ fn object(folder: &Folder, arguments: &[&str]) -> Value {
 fn sizes(folder: &Folder) -> (u64, u64) {
     let sizes: Vec<u64> =
         ls(folder, &[]).iter().map(|record| record["size"].as_u64().expect("a size")).collect();
-    assert_eq!(sizes[1..], [276, 178]);
+    assert_eq!(sizes[1..], [231, 167]);
     (sizes[0], sizes.iter().sum())
 }
 
@@ -113,8 +113,8 @@ fn ls_shows_records_in_aligned_columns() {
         "\
 RECORD  AGE  TARGET  PROJECT  SIZE  TRIES  WAITING          EVENT                             ITEMS
      1   2h  eu           42  {size}B      0  ready            {EVENT}  1 attachment+attachment_item, 1 error
-     2   2d  us            7  276B      3  refused for 61m  -                                 1 error
-     3   2h  eu           42  178B      0  ready            {EVENT}  1 error
+     2   2d  us            7  231B      3  refused for 61m  -                                 1 error
+     3   2h  eu           42  167B      0  ready            {EVENT}  1 error
 "
     );
     assert_eq!(fine(folder.outcome(&["spool", "ls"])), expected);
@@ -275,10 +275,10 @@ fn stats_count_by_target_and_say_who_holds_the_spool() {
         "\
 TARGET  RECORDS  ITEMS  SIZE  OLDEST
 eu            2      3  {}B      2h
-us            1      1  276B      2d
+us            1      1  231B      2d
 all           3      4  {all}B      2d
 ",
-        first + 178
+        first + 167
     );
     assert_eq!(table, expected);
 
@@ -567,7 +567,7 @@ fn an_import_keeps_within_the_size_that_is_configured() {
     folder.write(".relay/config.yml", "spool: {max_disk_size: 700B}\n");
     let failure = failure(&folder, &["spool", "--spool", "there", "import", "archive"]);
     let expected = "error: nothing was imported from archive\n  \
-                    caused by: record 2 does not fit: it has 178 bytes, and its target \"eu\" has room for ";
+                    caused by: record 2 does not fit: it has 167 bytes, and its target \"eu\" has room for ";
     assert!(failure.starts_with(expected), "{failure}");
     assert_eq!(ids(&folder, &["--spool", "there"]), [0; 0]);
 }

@@ -128,9 +128,19 @@ impl Relay {
     }
 
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
+        self.exchange(&format!("GET {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n"))
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &str) -> (u16, String) {
+        self.exchange(&format!(
+            "POST {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        ))
+    }
+
+    fn exchange(&self, request: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(self.address).expect("the relay listens");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n\r\n")
-            .expect("a request");
+        stream.write_all(request.as_bytes()).expect("a request");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
         let status =

@@ -1,4 +1,10 @@
 //! The pipeline as its users see it.
 
 mod admission;
+#[cfg(feature = "geoip")]
+mod geo_database;
+mod normalize;
+mod normalize_properties;
+mod normalize_settings;
+mod sdk_payloads;
 mod sizes;

@@ -2,7 +2,7 @@
 //! once the disk is.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use relay_spool::{
     FaultKind, OpenError, RecordId, Schedule, Settings, Spool, SpoolError, TargetId, View, blocking,
@@ -162,7 +162,22 @@ impl Case {
             put_off_the_first(&spool, target);
         }
 
+        if self.faults.iter().any(|(.., times, _)| *times == -1) {
+            // Reading does not make it well.
+            let _ = blocking(|reply| spool.body(RecordId::new(1), reply));
+            assert!(spool.status().fault.is_some(), "the status says so until it is over");
+        }
         interposer.say("well");
+        // A load balancer that hears of it sends nothing any more: nobody must be waiting for that.
+        let begun = Instant::now();
+        while spool.status().fault.is_some() {
+            assert!(
+                begun.elapsed() < Duration::from_secs(10),
+                "nobody looks: {:?}",
+                spool.status()
+            );
+            std::thread::yield_now();
+        }
         expected.append(&spool, target).expect("the disk is well again");
         assert!(spool.status().fault.is_none(), "and the status says so");
         expected.append(&spool, target).expect("and stays so");

@@ -119,6 +119,11 @@ impl Life {
                     run.some_steps();
                     run.fail_syncs();
                     run.some_steps();
+                    if self.part == 0 && run.random.once_in(3) {
+                        // The next process meets what the system only takes for written.
+                        run.settle();
+                        std::process::exit(0);
+                    }
                     run.heal();
                 }
             }
@@ -367,6 +372,8 @@ impl Run {
             self.spool.close();
             (self.spool, self.targets) = open(&self.interposer, self.life);
         }
+        // The first time it meets the damage, and some of what it has read is gone with the old file.
+        self.everything();
         let survivors = self.everything();
         for _ in 0..5 {
             self.append(1);

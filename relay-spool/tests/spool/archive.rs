@@ -291,7 +291,10 @@ fn an_import_that_does_not_fit_stores_nothing_and_drops_nothing() {
     let archive = written(&[one("upstream", body), one("upstream", body), one("upstream", body)]);
     let archive = ArchiveReader::new(std::io::Cursor::new(archive)).expect("an archive");
     let error = spool.import(archive, None, |_| {}).expect_err("there is no room");
-    let size = 128 + 32 + 5 + 700;
+    // As if it were stored by an append: without headers, that is.
+    let mut appended = record(target, "");
+    (appended.meta.headers, appended.body) = (String::new(), body.into());
+    let size = appended.size();
     assert_eq!(
         error.to_string(),
         format!(
@@ -304,12 +307,16 @@ fn an_import_that_does_not_fit_stores_nothing_and_drops_nothing() {
 }
 
 #[test]
-fn an_archive_of_a_thousand_targets_is_no_archive_of_a_relay() {
+fn an_archive_of_a_thousand_targets_or_of_a_name_without_end_is_not_that_of_a_relay() {
     let records: Vec<_> = (0..1025).map(|n| one(&n.to_string(), b"")).collect();
     let archive = ArchiveReader::new(std::io::Cursor::new(written(&records))).expect("an archive");
     let spool = Spool::in_memory(Settings::default()).expect("memory");
     let error = spool.import(archive, None, |_| {}).expect_err("too many");
     assert_eq!(error.to_string(), "record 1024 names another target after 1024");
+    let long = written(&[one(&"x".repeat(1025), b"")]);
+    let archive = ArchiveReader::new(std::io::Cursor::new(long)).expect("an archive");
+    let error = spool.import(archive, None, |_| {}).expect_err("too long");
+    assert_eq!(error.to_string(), "record 0 names a target with more than 1024 bytes");
     assert_eq!(spool.targets().expect("readable"), []);
 }
 

@@ -107,3 +107,33 @@ fn space_is_given_back_to_the_file_system() {
         assert!(begun.elapsed() < Duration::from_secs(60), "{} bytes are kept", size());
     }
 }
+
+#[test]
+fn the_age_of_the_oldest_is_known_though_nothing_more_comes() {
+    let spool = spool(1 << 20, WhenFull::Reject);
+    let target = spool.target("upstream").expect("a target");
+    append(&spool, record(target, "one"));
+    spool.remove(load(&spool, target, RecordId::default(), 1).ready[0].reference());
+    let begun = std::time::Instant::now();
+    while spool.status().total().records > 0 || spool.status().oldest.is_some() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", spool.status());
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_records_count_is_what_they_take_in_the_file() {
+    for body in [10, 300, 1000, 1900, 2100, 3000, 4000, 4100, 5000, 8000, 9000, 100_000] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let spool = Spool::open(folder.path(), Settings::default()).expect("it opens");
+        let target = spool.target("upstream").expect("a target");
+        let count = 4_000_000 / (body + 1000);
+        let records = (0..count).map(|_| record(target, &"x".repeat(body))).collect();
+        try_append(&spool, records).expect("the spool is well");
+        let counted = spool.status().total().bytes as f64;
+        spool.close();
+        let file = std::fs::metadata(folder.path().join("spool.db")).expect("it is there").len();
+        let ratio = file as f64 / counted;
+        assert!((0.8..1.05).contains(&ratio), "bodies of {body}: {ratio:.3} times what is counted");
+    }
+}

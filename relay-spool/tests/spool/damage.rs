@@ -4,9 +4,9 @@ use std::fs::OpenOptions;
 use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
-use relay_spool::{OpenError, RecordId, Settings, Spool, SpoolError, View, blocking};
+use relay_spool::{FaultKind, OpenError, RecordId, Settings, Spool, SpoolError, View, blocking};
 
-use crate::support::{append, bodies, load, record};
+use crate::support::{append, bodies, load, record, try_append};
 
 /// A closed spool with `count` records, each of about one page.
 fn filled(folder: &Path, count: usize) {
@@ -88,7 +88,7 @@ fn a_record_whose_bytes_have_changed_is_not_given_out() {
 }
 
 /// Where a file may be damaged, and what must be left of 200 records of about a page each.
-const DAMAGES: [(&str, fn(&[u8]) -> Vec<(u64, Vec<u8>)>, usize); 9] = [
+const DAMAGES: [(&str, Damage, usize); 9] = [
     ("the first page", |_| vec![(0, garbage(PAGE))], 0),
     ("the header alone", |_| vec![(0, garbage(100))], 0),
     ("the schema", |_| vec![(100, garbage(PAGE - 100))], 0),
@@ -99,6 +99,9 @@ const DAMAGES: [(&str, fn(&[u8]) -> Vec<(u64, Vec<u8>)>, usize); 9] = [
     ("the end of the file", |file| vec![(file.len() as u64 - 4096 * 20, garbage(20 * PAGE))], 150),
     ("pages that say where pages are", |_| vec![(PAGE as u64, garbage(PAGE))], 150),
 ];
+
+/// What to write where into a file.
+type Damage = fn(&[u8]) -> Vec<(u64, Vec<u8>)>;
 
 const PAGE: usize = 4096;
 
@@ -217,4 +220,28 @@ fn no_byte_of_the_header_keeps_a_relay_from_starting() {
             }
         }
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_file_that_was_removed_or_replaced_takes_nothing_more_until_it_is_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let spool = Spool::open(folder.path(), Settings::default()).expect("it opens");
+    let target = spool.target("upstream").expect("a target");
+    append(&spool, record(target, "kept"));
+    std::fs::rename(path("spool.db"), path("elsewhere")).expect("a place for it");
+    for replace in [false, true] {
+        if replace {
+            std::fs::write(path("spool.db"), "").expect("room for it");
+        }
+        let refused = try_append(&spool, vec![record(target, "lost")]).expect_err("it is gone");
+        assert!(matches!(refused, SpoolError::Fault(fault) if fault.kind() == FaultKind::Gone));
+        assert!(spool.status().fault.is_some());
+        // What was in it can still be delivered.
+        assert_eq!(bodies(&spool), ["kept"]);
+    }
+    std::fs::rename(path("elsewhere"), path("spool.db")).expect("its old place");
+    append(&spool, record(target, "and more"));
+    assert_eq!(bodies(&spool), ["kept", "and more"]);
 }

@@ -69,13 +69,11 @@ struct Entry {
 
 impl Entry {
     fn size(&self) -> u64 {
-        let meta = &self.record.meta;
-        let texts = meta.key.len() + meta.items.len() + meta.headers.len();
-        (128 + texts + self.record.body.len()) as u64
+        self.record.size()
     }
 
     fn due(&self) -> u64 {
-        self.schedule.due.map_or(0, |due| seconds(due))
+        self.schedule.due.map_or(0, seconds)
     }
 }
 

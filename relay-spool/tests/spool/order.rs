@@ -76,3 +76,49 @@ fn after_close_nothing_is_taken_and_everybody_is_told() {
     assert_eq!(refused, Err(relay_spool::SpoolError::Closed));
     assert!(blocking(|reply| spool.body(RecordId::new(1), reply)).is_err());
 }
+
+#[test]
+fn a_reply_that_panics_leaves_nobody_waiting() {
+    let spool = Spool::in_memory(Settings::default()).expect("it opens");
+    let target = spool.target("upstream").expect("a target");
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let (begin, begun) = std::sync::mpsc::channel();
+    // Holds the thread until others wait behind it.
+    spool.body(RecordId::new(1), move |_| {
+        begin.send(()).expect("the test waits");
+        let _ = held.recv();
+        panic!("as a test asked for");
+    });
+    begun.recv().expect("the thread is there");
+    let (told, replies) = std::sync::mpsc::channel();
+    for _ in 0..3 {
+        let told = told.clone();
+        let records = vec![record(target, "late")];
+        spool.append(records, move |reply| told.send(reply.err()).expect("somebody waits"));
+    }
+    spool.body(RecordId::new(1), move |reply| told.send(reply.err()).expect("somebody waits"));
+    drop(release);
+    let replies: Vec<_> = replies.into_iter().collect();
+    assert_eq!(replies, vec![Some(relay_spool::SpoolError::Closed); 4]);
+}
+
+#[test]
+fn the_last_handle_may_go_within_a_reply() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = Spool::open(folder.path(), Settings::default()).expect("it opens");
+    let (told, end) = std::sync::mpsc::channel::<()>();
+    let handle = spool.clone();
+    let (gone, go) = std::sync::mpsc::channel::<()>();
+    spool.body(RecordId::new(1), move |_| {
+        let _ = go.recv();
+        drop(handle);
+        drop(told);
+    });
+    drop(spool);
+    drop(gone);
+    end.recv().expect_err("nothing is sent");
+    // The thread ends by itself, and gives the folder free.
+    while Spool::open(folder.path(), Settings::default()).is_err() {
+        std::thread::yield_now();
+    }
+}
