@@ -50,7 +50,7 @@ pub(crate) struct Receipt {
 
 #[derive(Default)]
 pub(crate) struct Arrivals {
-    /// By the number of the envelope, in the order of arrival.
+    /// By the number of the envelope, in the order of the answers.
     pub(crate) receipts: HashMap<u64, Vec<Receipt>>,
     /// Envelopes that were taken, each counted once.
     pub(crate) taken: u64,
