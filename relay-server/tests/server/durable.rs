@@ -144,6 +144,30 @@ fn what_is_held_back_for_long_waits_on_the_disk_without_being_in_the_way() {
 }
 
 #[test]
+fn what_a_limit_holds_back_keeps_nothing_on_the_disk_from_going() {
+    // More than is fetched in two pieces.
+    const MANY: usize = 1200;
+    let folder = tempfile::tempdir().unwrap();
+    let down = Upstream::down(in_order([]));
+    let (limited, free) = (fresh_id(), fresh_id());
+    let relay = Relay::start(config_in(folder.path(), &down));
+    send(&relay, &limited, MANY);
+    let ids = send(&relay, &free, 3);
+    relay.stop_now();
+
+    let held_back = Reply::new(429).header("Retry-After", "3600").into();
+    let upstream = Upstream::answering([held_back]);
+    let mut config = config_in(folder.path(), &upstream);
+    config.limits.max_concurrent_requests = 1;
+    // Nobody else looks by chance.
+    config.limits.max_thread_count = Some(1);
+    let relay = Relay::start(config);
+    upstream.wait_for(4);
+    assert_eq!(arrived(&upstream)[1..], ids);
+    assert_eq!(relay.stop().waiting, MANY as u64);
+}
+
+#[test]
 fn what_has_waited_for_too_long_is_discarded_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let upstream = Upstream::down(in_order([]));
