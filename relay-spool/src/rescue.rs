@@ -105,8 +105,14 @@ fn copy(
     targets.extend(on_disk.into_iter().map(|(id, name, _)| (id, name)));
     let mut survivors =
         old.map(|old| Survivors { after: RecordId::default(), last: last_of(&old, last), old });
-    let mut last = last;
+    // The last number that was given may have been lost: the next ones are beyond all that counting could have reached.
+    let mut last = last.max(RecordId(to_millis(SystemTime::now())));
     let mut new_ids: Vec<(TargetId, TargetId, Totals)> = Vec::new();
+    if targets.is_empty() {
+        // It is kept with the targets.
+        let nobody = TargetId(0);
+        targets.push((nobody, unknown_target(nobody)));
+    }
     loop {
         let piece = survivors.as_mut().map(|s| s.next(PIECE)).unwrap_or_default();
         new.transaction(|new| -> Result<(), Fault> {
