@@ -25,6 +25,8 @@ pub(crate) struct Writer {
     database: Option<Database>,
     /// How often in a row something has failed.
     failures: u32,
+    /// The last write failed: that something can be read is no news then.
+    cannot_write: bool,
     books: Books,
     /// What could not be written yet.
     notes: Vec<Note>,
@@ -54,6 +56,13 @@ struct Account {
     changed: bool,
 }
 
+/// What a piece of work does with the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    Read,
+    Write,
+}
+
 /// After so many failures of the disk in a row the file is opened again.
 const IO_PATIENCE: u32 = 8;
 
@@ -79,6 +88,7 @@ impl Writer {
             settings,
             database: None,
             failures: 0,
+            cannot_write: false,
             books: Books::default(),
             notes: Vec::new(),
             company: 0,
@@ -340,7 +350,7 @@ impl Writer {
             Err(ImportError::Spool(SpoolError::Fault(fault))) => Some(fault.clone()),
             Err(_) => None,
         };
-        self.note_fault(fault);
+        self.note_fault(Work::Write, fault);
         done
     }
 
@@ -349,7 +359,7 @@ impl Writer {
         &mut self,
         work: impl Fn(&Database, &mut Books) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        self.with_rescue(|writer| {
+        self.with_rescue(Work::Write, |writer| {
             // The books of the file that is written: it may have to be opened first.
             writer.database()?;
             let mut books = writer.books.clone();
@@ -364,10 +374,14 @@ impl Writer {
     }
 
     fn read<T>(&mut self, work: impl Fn(&Database) -> Result<T, Fault>) -> Result<T, Fault> {
-        self.with_rescue(|writer| work(writer.database()?))
+        self.with_rescue(Work::Read, |writer| work(writer.database()?))
     }
 
-    fn with_rescue<T>(&mut self, work: impl Fn(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
+    fn with_rescue<T>(
+        &mut self,
+        kind: Work,
+        work: impl Fn(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
         let mut done = work(self);
         if done.as_ref().is_err_and(|fault| fault.kind() == FaultKind::Damaged)
             && self.folder.is_some()
@@ -375,14 +389,19 @@ impl Writer {
         {
             done = self.rescue().and_then(|()| work(self));
         }
-        self.note_fault(done.as_ref().err().cloned());
+        self.note_fault(kind, done.as_ref().err().cloned());
         done
     }
 
     /// Draws the consequences of how a piece of work went.
-    fn note_fault(&mut self, fault: Option<Fault>) {
+    fn note_fault(&mut self, kind: Work, fault: Option<Fault>) {
+        if kind == Work::Write {
+            self.cannot_write = fault.is_some();
+        }
+        let is_news = fault.is_some() || !self.cannot_write;
         match &fault {
-            None => self.failures = 0,
+            None if is_news => self.failures = 0,
+            None => {}
             Some(fault) => self.open_beside(fault.kind()),
         }
         let mut status = self.status();
@@ -390,7 +409,9 @@ impl Writer {
         status.targets.extend(self.books.targets.iter().map(|a| (a.id, a.totals)));
         status.share = self.books.share(&self.settings);
         status.when_full = self.settings.when_full;
-        status.fault = fault;
+        if is_news {
+            status.fault = fault;
+        }
     }
 
     /// Opens the file once more after a failure, in case what lies below it has been replaced, or what SQLite remembers
@@ -491,10 +512,7 @@ impl Writer {
     /// Writes something of no consequence: whether the fault is over.
     fn probe(&mut self) {
         // What it finds is in the status.
-        let _ = self.write(|_, books| {
-            books.targets.iter_mut().for_each(|account| account.changed = true);
-            Ok(())
-        });
+        let _ = self.write(|database, _| database.touch());
     }
 
     fn status(&self) -> MutexGuard<'_, Status> {
