@@ -119,6 +119,9 @@ pub(crate) fn load(overrides: &Overrides) -> Result<Loaded, Failure> {
     }
     let (mode, mode_reason) = layers.mode(folder.as_deref());
     layers.settings.set_mode(mode);
+    if mode == Mode::Served(Served::Capture) && !layers.settings.fan_out.is_empty() {
+        warnings.push("fan_out has no effect in mode capture, in which nothing is sent".to_owned());
+    }
     Ok(Loaded { settings: layers.settings, folder, mode_reason, warnings })
 }
 

@@ -291,7 +291,10 @@ async fn hand_over(
     match prepare(worker, copies, sender, received, memory).await {
         Ok(records) => storing::store(worker, records, entry).await.map_err(Rejection::Queue),
         Err(error) => {
-            entry.refused(&Loss::QueueFull);
+            entry.refused(match error {
+                QueueError::Encoding => &Loss::Unreadable,
+                _ => &Loss::QueueFull,
+            });
             Err(Rejection::Queue(error))
         }
     }

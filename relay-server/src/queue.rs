@@ -318,6 +318,9 @@ impl Queue {
                 self.ledger.lost(items.into(), loss);
             }
         }
+        drop(state);
+        // Perhaps that was all that a shutdown waited for.
+        self.changed.notify_waiters();
     }
 
     /// Gives up what was received before `before` and stands here; for a queue without a spool, which does this itself.

@@ -74,6 +74,8 @@ pub(crate) enum QueueError {
     Closed,
     #[error("envelope buffer does not have capacity")]
     Full,
+    #[error("the envelope is larger than all that may be stored for its target")]
+    TooLarge,
     #[error("the envelope could not be encoded")]
     Encoding,
     #[error("the envelope could not be stored")]
@@ -129,7 +131,9 @@ impl Rejection {
                 StatusCode::BAD_REQUEST
             }
             Self::Auth(_) | Self::EnvelopeAuth(_) => StatusCode::UNAUTHORIZED,
-            Self::Body(BodyError::TooLong) | Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Body(BodyError::TooLong)
+            | Self::TooLarge(_)
+            | Self::Queue(QueueError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Body(BodyError::Stalled) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(BodyError::OverBudget) | Self::Queue(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,

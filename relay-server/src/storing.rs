@@ -100,10 +100,21 @@ fn enqueue(
                 relay.upstream(&target).queue.stored(record);
                 stored = Ok(());
             }
-            None => relay.ledger.lost(record.item_count(), &loss),
+            None => {
+                if stored == Err(QueueError::Full) && !could_ever_fit(relay, &record) {
+                    stored = Err(QueueError::TooLarge);
+                }
+                relay.ledger.lost(record.item_count(), &loss);
+            }
         }
     }
     stored
+}
+
+/// Whether there would be room for the record if nothing else were there.
+fn could_ever_fit(relay: &Relay, record: &Record) -> bool {
+    let share = relay.spool.as_ref().map(|spool| spool.status().share);
+    share.is_none_or(|share| record.stored_size as u64 <= share)
 }
 
 fn push(relay: &Relay, records: Vec<Prepared>) -> Result<(), QueueError> {

@@ -184,6 +184,10 @@ impl Fault {
 }
 
 impl Fault {
+    pub(crate) fn panicked() -> Self {
+        Self { kind: FaultKind::Other, text: "its thread has ended; restart the relay".into() }
+    }
+
     pub(crate) fn gone() -> Self {
         Self {
             kind: FaultKind::Gone,

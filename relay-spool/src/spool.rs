@@ -12,6 +12,7 @@ use bytes::Bytes;
 use crate::inbox::{Closed, Inbox};
 use crate::lock::FolderLock;
 use crate::writer::Writer;
+use crate::Fault;
 use crate::{
     ArchiveReader, Dropped, ImportError, NewRecord, OpenError, RecordId, RecordRef, Schedule,
     SpoolError, Status, Stored, TargetId, Totals,
@@ -199,7 +200,7 @@ impl Spool {
             .name("relay-spool".to_owned())
             .spawn(move || {
                 // If it panics, nobody may wait for it.
-                let _abandon = AbandonOnDrop(&turns);
+                let _abandon = AbandonOnDrop(&turns, writer.shared_status());
                 writer.work(&turns);
                 drop(lock);
             })
@@ -447,10 +448,13 @@ impl Drop for Shared {
     }
 }
 
-struct AbandonOnDrop<'a>(&'a Inbox);
+struct AbandonOnDrop<'a>(&'a Inbox, Arc<Mutex<Status>>);
 
 impl Drop for AbandonOnDrop<'_> {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.1.lock().unwrap_or_else(PoisonError::into_inner).fault = Some(Fault::panicked());
+        }
         self.0.abandon();
     }
 }

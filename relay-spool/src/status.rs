@@ -45,7 +45,7 @@ pub struct Status {
     pub when_full: WhenFull,
     /// When the oldest record was received; up to a second behind.
     pub oldest: Option<SystemTime>,
-    /// The last write or read that failed, until one succeeds.
+    /// The last write or read that failed, until one succeeds; after a write, until a write does.
     pub fault: Option<Fault>,
     /// How long commits took, sync included. Every record waits for one.
     pub commits: Latency,

@@ -533,6 +533,10 @@ impl Writer {
         }
     }
 
+    pub(crate) fn shared_status(&self) -> Arc<Mutex<Status>> {
+        Arc::clone(&self.status)
+    }
+
     fn status(&self) -> MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -456,3 +456,12 @@ fn what_is_wrong_with_a_fan_out_is_told_with_its_line() {
         }
     }
 }
+
+#[test]
+fn a_fan_out_in_mode_capture_is_named_as_without_effect() {
+    let folder = Folder::with(".relay/config.yml", FAN_OUT);
+    folder.write(".relay/two", "https://2123456789abcdef0123456789abcdef@two.example/7");
+    let mut capture = folder.relay(&["config", "check"]);
+    let checked = Outcome::of(capture.env("RELAY_MODE", "capture"));
+    assert!(checked.stderr.contains("fan_out has no effect in mode capture"), "{}", checked.stderr);
+}

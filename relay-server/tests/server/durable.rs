@@ -218,6 +218,21 @@ fn a_full_spool_refuses_with_503_and_says_so_to_whoever_asks() {
 }
 
 #[test]
+fn what_would_not_fit_into_an_empty_spool_is_refused_for_good() {
+    let folder = tempfile::tempdir().unwrap();
+    let upstream = Upstream::start();
+    let mut config = config_in(folder.path(), &upstream);
+    config.http.encoding = ContentEncoding::Identity;
+    config.spool.max_disk_size = 20_000;
+    let relay = Relay::start(config);
+    let event = format!("{{\"message\":\"{}\"}}", "x".repeat(30_000));
+    let refused = Request::store(&fresh_id(), event).send(relay.address());
+    assert_eq!(refused.status(), 413, "{}", refused.text());
+    send(&relay, &fresh_id(), 1);
+    assert_eq!(relay.settle().discarded, [("queue_full".to_owned(), 1)].into());
+}
+
+#[test]
 fn a_full_spool_may_drop_its_oldest_instead() {
     let folder = tempfile::tempdir().unwrap();
     let mut upstream = Upstream::down(in_order([]));

@@ -158,7 +158,9 @@ impl Case {
         // Not to be done twice, nor forgotten.
         if self.readable {
             expected.remove_first(&spool, target);
+            let fault = spool.status().fault;
             expected.check(&spool);
+            assert!(fault.is_none() || spool.status().fault.is_some(), "reading mends nothing");
             put_off_the_first(&spool, target);
         }
 
