@@ -76,6 +76,11 @@ impl CaptureStore {
         Self { spool, target, origin, arrived: Arc::default() }
     }
 
+    /// What captured envelopes are stored for.
+    pub(crate) fn target(&self) -> TargetId {
+        self.target
+    }
+
     /// The DSN that a captured envelope names.
     pub(crate) fn dsn(&self, (key, project): (ProjectKey, u64)) -> Dsn {
         self.origin.dsn(key, project)

@@ -367,7 +367,9 @@ impl FanOut {
         for (index, dsn) in to.iter().enumerate() {
             address(dsn)?;
             Upstream::from_dsn(dsn).map_err(|_| FanOutError::Address)?;
-            if to.iter().take(index).any(|other| other == dsn) {
+            // The secret makes no difference: it is not sent.
+            let name = dsn.to_forwarded().to_string();
+            if to.iter().take(index).any(|other| other.to_forwarded().to_string() == name) {
                 return Err(FanOutError::Twice);
             }
         }

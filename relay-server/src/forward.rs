@@ -38,17 +38,24 @@ pub(crate) fn kick(worker: &Arc<Worker>) {
 /// Sends what may be sent, one envelope after another, until nothing may.
 async fn drain(worker: Arc<Worker>, index: usize) {
     let Some(upstream) = worker.relay.upstreams().get(index) else { return };
-    while let Next::Send(record) = upstream.queue.take(Instant::now()) {
-        if let Some(until) = held_back(upstream, &record) {
-            upstream.queue.hold(record, until);
-            continue;
+    let queue = &upstream.queue;
+    loop {
+        while let Next::Send(record) = queue.take(Instant::now()) {
+            if let Some(until) = held_back(upstream, &record) {
+                queue.hold(record, until);
+                continue;
+            }
+            let Some((record, body)) = read(&worker, upstream, record).await else { continue };
+            let started = Instant::now();
+            let answer = send(&worker, upstream, &record, &body).await;
+            settle(&worker.relay, upstream, record, body.encoding, started, &answer);
+            // The window may have opened: one drain begets another while there is more to do.
+            kick(&worker);
         }
-        let Some((record, body)) = read(&worker, upstream, record).await else { continue };
-        let started = Instant::now();
-        let answer = send(&worker, upstream, &record, &body).await;
-        settle(&worker.relay, upstream, record, body.encoding, started, &answer);
-        // The window may have opened: one drain begets another while there is more to do.
-        kick(&worker);
+        // What was held back or could not be read made room at the front, and nobody has looked since.
+        if !queue.has_work(Instant::now()) {
+            return;
+        }
     }
 }
 

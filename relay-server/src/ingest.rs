@@ -21,7 +21,7 @@ use crate::body::{self, Received};
 use crate::budget::{OverBudget, Reservation};
 use crate::ledger::Loss;
 use crate::meta::RequestMeta;
-use crate::record::{Body, Items, RECORD_OVERHEAD, Record, common_headers};
+use crate::record::{Body, Items, Record, common_headers};
 use crate::rejection::{BadProjectId, Mismatch, QueueError, Rejection};
 use crate::relay::{Relay, Worker};
 use crate::store::read_store;
@@ -318,10 +318,7 @@ async fn prepare(
         let event_id = envelope.header().event_id.map(|id| EventId::from(id).to_string());
         let headers = upstream_headers(envelope.header(), &sender.credentials, target_key);
         let bytes = compress(worker, envelope, encoding).await?;
-        let occupied = RECORD_OVERHEAD
-            + bytes.len()
-            + items.size()
-            + headers.values().map(HeaderValue::len).sum::<usize>();
+        let stored_size = bytes.len();
         let record = Record {
             id: RecordId::default(),
             lane: target.lane,
@@ -330,7 +327,7 @@ async fn prepare(
             received,
             items,
             headers,
-            stored_size: bytes.len(),
+            stored_size,
             stored_encoding: encoding,
             body: Some(Body { bytes, encoding }),
             fallback: None,
@@ -338,6 +335,7 @@ async fn prepare(
             attempts: 0,
             refused_since: None,
         };
+        let occupied = record.occupied() + stored_size;
         records.push((target.clone(), Box::new(record), event_id, occupied));
     }
     memory

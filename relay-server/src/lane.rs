@@ -40,6 +40,8 @@ pub(crate) struct Lane {
     fetching: bool,
     /// When the disk has something that waited for a time.
     due_on_disk: Option<Instant>,
+    /// The disk could not be read: not before this.
+    again: Option<Instant>,
 }
 
 impl Lane {
@@ -100,7 +102,9 @@ impl Lane {
 
     /// When something that waits here or on the disk may go.
     pub(crate) fn due(&self) -> Option<Instant> {
-        let on_disk = self.due_on_disk.filter(|_| !self.fetching);
+        // With enough standing here, it is fetched when that is gone.
+        let on_disk = self.again.or(self.due_on_disk);
+        let on_disk = on_disk.filter(|_| !self.fetching && self.ready.len() < FEW);
         let here = self.later.keys().next().map(|(at, _)| *at);
         [on_disk, here].into_iter().flatten().min()
     }
@@ -108,12 +112,13 @@ impl Lane {
     /// What to fetch from the disk now, if anything: what is behind the number, for the target. Who asks fetches, and
     /// says so with [`Lane::fetched`].
     pub(crate) fn fetch(&mut self, now: Instant) -> Option<(TargetId, RecordId)> {
-        let wanted =
-            self.beyond && self.ready.len() < FEW || self.due_on_disk.is_some_and(|due| due <= now);
+        let is_due = self.due_on_disk.is_some_and(|due| due <= now);
+        let wanted = (self.beyond || is_due)
+            && self.ready.len() < FEW
+            && self.again.is_none_or(|again| again <= now);
         let target = self.target.filter(|_| wanted && !self.fetching)?;
         self.fetching = true;
-        // What the disk has by now, it will name; what joins it while it is read, it may not.
-        self.due_on_disk = None;
+        self.due_on_disk = self.due_on_disk.filter(|_| !is_due);
         Some((target, self.seen))
     }
 
@@ -126,22 +131,27 @@ impl Lane {
         mut read: impl FnMut(&relay_spool::Stored) -> Option<Box<Record>>,
     ) -> Result<(), E> {
         self.fetching = false;
+        self.again = None;
         let Loaded { ripe, ready, complete, next_due } = match loaded {
             Ok(loaded) => loaded,
             Err(error) => {
+                self.again = Some(again);
+                // Perhaps that was what it was fetched for.
                 self.wait_on_disk(again);
                 return Err(error);
             }
         };
         let (now, wall) = now;
+        // What was put there meanwhile the disk did not have yet.
         if let Some(due) = next_due {
             self.wait_on_disk(now + due.duration_since(wall).unwrap_or_default());
         }
         self.beyond = !complete;
         let reached = ready.last().map(|last| last.id);
-        let ready: Vec<_> =
-            ready.into_iter().filter(|stored| !self.early.contains(&stored.id)).collect();
-        if let Some(last) = reached {
+        // Some may have arrived here while the rest was fetched.
+        let is_new = |id: &RecordId| *id > self.seen && !self.early.contains(id);
+        let ready: Vec<_> = ready.into_iter().filter(|stored| is_new(&stored.id)).collect();
+        if let Some(last) = reached.filter(|last| *last > self.seen) {
             self.seen = last;
             self.early = self.early.split_off(&last);
         }
@@ -287,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_cannot_be_read_is_asked_again() {
+    fn a_disk_that_cannot_be_read_is_asked_again_after_a_pause() {
         let target = target();
         let mut lane = Lane::new(Some(target), true);
         let now = Instant::now();
@@ -295,8 +305,52 @@ mod tests {
         let again = now + Duration::from_secs(1);
         let failed = lane.fetched(Err("broken"), again, (now, SystemTime::now()), record);
         assert_eq!(failed, Err("broken"));
-        assert_eq!(lane.due(), Some(again));
+        assert_eq!((lane.due(), lane.fetch(now)), (Some(again), None));
         assert!(lane.fetch(again).is_some());
+    }
+
+    #[test]
+    fn what_arrives_while_the_disk_is_read_does_not_come_from_there_as_well() {
+        let target = target();
+        let mut lane = Lane::new(Some(target), false);
+        let now = Instant::now();
+        lane.wait_on_disk(now);
+        assert!(lane.fetch(now).is_some());
+        lane.arrive(record(&stored(target, 7)).expect("a record"));
+        assert_eq!(rest(&mut lane), [7], "it is on its way");
+        fetched(&mut lane, target, &[3], &[7, 8], false);
+        assert_eq!(rest(&mut lane), [3, 8]);
+        lane.arrive(record(&stored(target, 9)).expect("a record"));
+        assert!(!lane.is_ready());
+        assert_eq!(lane.fetch(now), Some((target, RecordId::new(8))));
+    }
+
+    #[test]
+    fn what_goes_to_the_disk_while_it_is_read_is_not_forgotten() {
+        let target = target();
+        let mut lane = Lane::new(Some(target), true);
+        let now = Instant::now();
+        assert!(lane.fetch(now).is_some());
+        let later = now + Duration::from_secs(60);
+        lane.wait_on_disk(later);
+        // The disk was read before that was written.
+        fetched(&mut lane, target, &[], &[], true);
+        assert_eq!(lane.due(), Some(later));
+        assert!(lane.fetch(later).is_some());
+    }
+
+    #[test]
+    fn however_much_is_due_on_the_disk_no_more_is_fetched_while_enough_stands_here() {
+        let target = target();
+        let mut lane = Lane::new(Some(target), false);
+        let now = Instant::now();
+        let ids: Vec<u64> = (1..=FEW as u64).collect();
+        fetched(&mut lane, target, &ids, &[], true);
+        lane.wait_on_disk(now);
+        assert_eq!((lane.fetch(now), lane.due()), (None, None));
+        lane.pop();
+        assert_eq!(lane.due(), Some(now));
+        assert!(lane.fetch(now).is_some());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::budget::Budget;
 use crate::lane::{FETCHED, Lane, Wait};
 use crate::ledger::{Ledger, Loss};
 use crate::pace::{Change, Pace, PaceSettings};
-use crate::record::{RECORD_OVERHEAD, Record};
+use crate::record::Record;
 
 /// What [`Queue::take`] found.
 #[derive(Debug)]
@@ -131,8 +131,7 @@ impl Queue {
         let mut state = self.state();
         state.unattended = false;
         state.ripen(now);
-        if state.closed && self.spool.is_some() && state.pace.resume_at().is_some() {
-            // The upstream is away, and nothing is lost by leaving.
+        if self.has_given_up(&state) {
             return Next::Nothing;
         }
         let lanes = state.lanes.len();
@@ -157,13 +156,14 @@ impl Queue {
         let Some(lane) = state.lanes.get_mut(index) else { return };
         let mut unreadable = Vec::new();
         let done = lane.fetched(loaded, now.0 + READ_AGAIN, now, |stored| {
-            let memory = self.budget.take(RECORD_OVERHEAD);
-            let record = Record::from_stored(stored, index, memory);
-            if record.is_none() {
+            let record = Record::from_stored(stored, index, self.budget.take(0));
+            let Some(mut record) = record else {
                 unreadable.push(stored.reference());
                 self.ledger.lost(stored.meta.item_count.into(), &Loss::Unreadable);
-            }
-            record.map(Box::new)
+                return None;
+            };
+            record.memory.insist(record.occupied());
+            Some(Box::new(record))
         });
         state.unattended = true;
         drop(state);
@@ -300,15 +300,23 @@ impl Queue {
         loss: &Loss,
     ) {
         let mut state = self.state();
+        let mut leaving = None;
         for (id, items) in records {
             if state.in_flight.contains(&id) {
                 state.given_up.insert(id, loss.clone());
                 continue;
             }
-            if let Some(lane) = state.lanes.get_mut(lane) {
-                lane.take_out(id);
+            let stood_here =
+                state.lanes.get_mut(lane).is_some_and(|lane| lane.take_out(id).is_some());
+            // Else it waited on the disk alone; or it was settled a moment ago, and the spool has not got round to it.
+            let waited = stood_here || {
+                let leaving = leaving
+                    .get_or_insert_with(|| self.spool().map(Spool::leaving).unwrap_or_default());
+                !leaving.contains(&id)
+            };
+            if waited {
+                self.ledger.lost(items.into(), loss);
             }
-            self.ledger.lost(items.into(), loss);
         }
     }
 
@@ -336,7 +344,7 @@ impl Queue {
         let mut state = self.state();
         state.unattended = false;
         state.ripen(now);
-        let has_work = state.has_ready() && state.pace.has_room(now);
+        let has_work = state.has_ready() && state.pace.has_room(now) && !self.has_given_up(&state);
         let Some(spool) = self.spool.as_ref().filter(|_| !state.closed) else { return has_work };
         let lanes = state.lanes.iter_mut().enumerate();
         let wanted: Vec<_> =
@@ -350,6 +358,11 @@ impl Queue {
             });
         }
         has_work
+    }
+
+    /// While the relay stops the upstream is away, and nothing is lost by leaving.
+    fn has_given_up(&self, state: &State) -> bool {
+        state.closed && self.spool.is_some() && state.pace.resume_at().is_some()
     }
 
     /// Records on their way to the upstream.
@@ -414,6 +427,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
     use std::time::Duration;
 
     use super::*;
@@ -445,16 +459,19 @@ mod tests {
         })
     }
 
-    fn queue(names: impl IntoIterator<Item = u64>) -> Arc<Queue> {
-        let pace = PaceSettings {
+    fn pace() -> PaceSettings {
+        PaceSettings {
             max_in_flight: 4,
             retry_delay: Duration::from_secs(1),
             max_retry_interval: Duration::from_secs(60),
             outage_grace_period: Duration::from_secs(10),
-        };
+        }
+    }
+
+    fn queue(names: impl IntoIterator<Item = u64>) -> Arc<Queue> {
         let lanes = vec![Lane::default(), Lane::default()];
         let (budget, ledger) = (Budget::new(0), Arc::default());
-        let queue = Arc::new(Queue::new(lanes, pace, None, budget, ledger, Arc::default()));
+        let queue = Arc::new(Queue::new(lanes, pace(), None, budget, ledger, Arc::default()));
         // As it is after the first look.
         queue.has_work(Instant::now());
         names.into_iter().for_each(|name| queue.push(record(name)).expect("it is open"));
@@ -562,6 +579,59 @@ mod tests {
         queue.expire(SystemTime::UNIX_EPOCH + Duration::from_secs(1));
         assert_eq!(discarded(&queue), 2);
         assert!(!queue.has_work(after(now, 60)));
+    }
+
+    /// Has the thread of `spool` wait until the first is dropped; the second says when it begins to.
+    fn busy(spool: &Spool) -> (mpsc::Sender<()>, mpsc::Receiver<()>) {
+        let (release, released) = mpsc::channel::<()>();
+        let (begin, begun) = mpsc::channel();
+        spool.body(RecordId::default(), move |_| {
+            begin.send(()).expect("the test waits for it");
+            // An error is the end of the wait.
+            let _ = released.recv();
+        });
+        (release, begun)
+    }
+
+    #[test]
+    fn what_is_delivered_while_the_spool_gives_it_up_counts_once() {
+        let spool = Spool::in_memory(relay_spool::Settings::default()).expect("memory");
+        let target = spool.target("upstream").expect("memory");
+        let pace = pace();
+        let ledger = Arc::<Ledger>::default();
+        let (budget, changed) = (Budget::new(0), Arc::default());
+        let lanes = vec![Lane::new(Some(target), false)];
+        let queue = Queue::new(lanes, pace, Some(spool.clone()), budget, ledger, changed);
+        let queue = Arc::new(queue);
+
+        let mut record = record(1);
+        queue.ledger.enter(1).arrived();
+        let meta = record.meta(target, None);
+        let new = vec![relay_spool::NewRecord { meta, body: bytes::Bytes::new() }];
+        let appended = relay_spool::blocking(|reply| spool.append(new, reply)).expect("memory");
+        record.id = appended.stored[0].expect("there is room");
+        queue.stored(record);
+        let record = take(&queue, Instant::now());
+
+        let (first, begun) = busy(&spool);
+        begun.recv().expect("it has nothing else to do");
+        // In one turn, which begins when the first wait ends: another wait, and giving up what is too old.
+        let (second, begun) = busy(&spool);
+        let (expire, (tell, told)) = (Arc::clone(&queue), mpsc::channel());
+        spool.expire(SystemTime::now(), 10, move |dropped| {
+            let dropped = dropped.expect("memory");
+            let records = dropped.iter().map(|dropped| (dropped.id, dropped.item_count));
+            expire.given_up(0, records, &Loss::Expired);
+            tell.send(dropped.len()).expect("waited for below");
+        });
+        drop(first);
+        begun.recv().expect("it is its turn");
+        queue.delivered(record);
+        drop(second);
+        assert_eq!(told.recv(), Ok(1), "the spool gave it up");
+        let stats = queue.ledger.stats(None);
+        assert_eq!((stats.delivered, stats.waiting), (1, 0), "{stats:?}");
+        assert_eq!(stats.discarded_total(), 0, "{stats:?}");
     }
 
     fn discarded(queue: &Queue) -> u64 {

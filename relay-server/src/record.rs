@@ -65,7 +65,13 @@ impl Record {
     /// Leaves the body to the disk, and gives its memory back.
     pub(crate) fn leave_body(&mut self) {
         self.body = None;
-        self.memory.shrink_to(RECORD_OVERHEAD);
+        self.memory.shrink_to(self.occupied());
+    }
+
+    /// The bytes it occupies without its body.
+    pub(crate) fn occupied(&self) -> usize {
+        let headers = self.headers.values().map(HeaderValue::len).sum::<usize>();
+        RECORD_OVERHEAD + self.items.size() + headers
     }
 
     /// What the spool keeps beside the body.
@@ -216,6 +222,62 @@ mod tests {
         let again = Items::from_text(&items.to_text()).expect("what we wrote");
         assert_eq!(again.count(), 4);
         assert_eq!(again.to_text(), items.to_text());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_stored_of_a_record_is_all_that_is_needed_to_send_it(
+            key in "[\\x00-\\x7f]{32}",
+            project: u64,
+            values in proptest::collection::vec(".{0,20}", 4),
+            counts in proptest::collection::vec((proptest::collection::vec(0..40_usize, 0..4), 1..9_u32), 0..6),
+            encoding in proptest::sample::select(vec!["identity", "gzip", "deflate", "br", "zstd"]),
+        ) {
+            let key: ProjectKey = key.parse().expect("32 ASCII characters");
+            let mut headers = common_headers();
+            let auth = relay_auth::AuthHeader::new(key).client(values.first().map(String::as_str));
+            headers.insert("x-sentry-auth", auth.into());
+            for (name, value) in ["origin", "user-agent", "x-forwarded-for"].into_iter().zip(&values[1..]) {
+                if let Ok(value) = HeaderValue::try_from(value) {
+                    headers.insert(name, value);
+                }
+            }
+            let all: Vec<DataCategory> = DataCategory::ALL.to_vec();
+            let items: BTreeMap<Vec<&str>, (DataCategories, u32)> = counts.iter().map(|(of, count)| {
+                let of: DataCategories = of.iter().filter_map(|index| all.get(*index)).copied().collect();
+                (of.iter().map(DataCategory::name).collect(), (of, *count))
+            }).collect();
+            let record = Record {
+                id: RecordId::new(1),
+                lane: 0,
+                key,
+                project,
+                received: SystemTime::UNIX_EPOCH,
+                items: Items(items.into_values().collect()),
+                headers,
+                body: None,
+                stored_size: 1,
+                stored_encoding: encoding.parse().expect("one of ours"),
+                fallback: None,
+                memory: crate::budget::Budget::new(0).take(0),
+                attempts: 3,
+                refused_since: None,
+            };
+            let spool = relay_spool::Spool::in_memory(relay_spool::Settings::default()).expect("memory");
+            let target = spool.target("upstream").expect("memory");
+            let new = relay_spool::NewRecord { meta: record.meta(target, None), body: Bytes::from_static(b"x") };
+            relay_spool::blocking(|reply| spool.append(vec![new], reply)).expect("memory");
+            let (stored, _) = relay_spool::blocking(|reply| {
+                spool.find(relay_spool::Wanted::Id(RecordId::new(1)), reply);
+            }).expect("memory").expect("it was stored");
+            let again = Record::from_stored(&stored, 0, crate::budget::Budget::new(0).take(0)).expect("readable");
+            proptest::prop_assert_eq!((again.key, again.project), (record.key, record.project));
+            proptest::prop_assert_eq!(again.headers, record.headers);
+            proptest::prop_assert_eq!(again.items.count(), record.items.count());
+            proptest::prop_assert_eq!(again.items.to_text(), record.items.to_text());
+            proptest::prop_assert_eq!(again.stored_encoding, record.stored_encoding);
+            proptest::prop_assert_eq!(again.stored_size, 1);
+        }
     }
 
     #[test]

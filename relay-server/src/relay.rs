@@ -1,6 +1,6 @@
 //! The state of a running relay: what all workers share, and what each has for itself.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use relay_compression::{ContentEncoding, EncodeError, Encoder, Level};
 use relay_dsn::ProjectKey;
-use relay_spool::{Dropped, Spool, WhenFull};
+use relay_spool::{Dropped, Spool, SpoolError, Status, TargetId, WhenFull};
 use tokio::sync::{Notify, watch};
 
 use crate::body::BodyLimits;
@@ -113,7 +113,10 @@ impl Relay {
             }
         };
         if let Some(spool) = &spool {
-            ledger.recovered(spool.status().total().items);
+            let status = spool.status();
+            // What a damaged file took with it since it was opened waited as well.
+            ledger.recovered(status.total().items + status.lost_items);
+            tell_of_strays(spool, &status, &destination)?;
         }
         Ok(Self {
             budget,
@@ -165,6 +168,9 @@ impl Relay {
 
     /// Accounts for records that the spool has given up.
     pub(crate) fn given_up(&self, dropped: &[Dropped], loss: &Loss) {
+        if dropped.is_empty() {
+            return;
+        }
         let lanes = self.upstreams().iter().flat_map(|upstream| {
             upstream.targets.iter().map(move |target| (target.id, upstream, target.lane))
         });
@@ -239,6 +245,36 @@ impl Relay {
     pub(crate) async fn stopping(&self) {
         self.reached(Phase::Draining).await;
     }
+}
+
+/// Tells the log of what waits for targets that the configuration does not name any more.
+fn tell_of_strays(
+    spool: &Spool,
+    status: &Status,
+    destination: &Destination,
+) -> Result<(), SpoolError> {
+    let served: HashSet<TargetId> = match destination {
+        Destination::Capture(store) => [store.target()].into(),
+        Destination::Upstreams { upstreams, .. } => {
+            let targets = upstreams.iter().flat_map(|upstream| &upstream.targets);
+            targets.filter_map(|target| target.id).collect()
+        }
+    };
+    for (target, name) in spool.targets()? {
+        let waiting = status.targets.iter().find(|(id, _)| *id == target);
+        if let Some((_, totals)) = waiting
+            && totals.records > 0
+            && !served.contains(&target)
+        {
+            tracing::warn!(
+                name,
+                records = totals.records,
+                items = totals.items,
+                "envelopes wait for a target that the configuration does not name, until spool.max_age is over"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// The spool that the configuration asks for. Only capture needs one in memory: to be read from.

@@ -36,17 +36,39 @@ pub(crate) async fn store(
             let (tell, told) = oneshot::channel();
             spool.append(new, move |appended| {
                 let stored = enqueue(&relay, records, appended);
-                if tell.send(stored).is_err() {
-                    // The client has gone, and with it the task that would have gone on below.
-                    relay.upstreams().iter().for_each(|upstream| upstream.queue.look_after());
-                }
+                // If nobody hears of it, dropping what was said does what is left to do.
+                let _ = tell.send((stored, Unheard(Some(relay))));
             });
-            told.await.unwrap_or(Err(QueueError::Closed))
+            match told.await {
+                Ok((stored, unheard)) => {
+                    unheard.heard();
+                    stored
+                }
+                Err(_) => Err(QueueError::Closed),
+            }
         }
         None => push(&worker.relay, records),
     };
     forward::kick(worker);
     stored
+}
+
+/// That something was stored, on its way to the task that will look after it. Where the client has gone, and that task
+/// with it, others are called.
+struct Unheard(Option<Arc<Relay>>);
+
+impl Unheard {
+    fn heard(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unheard {
+    fn drop(&mut self) {
+        if let Some(relay) = &self.0 {
+            relay.upstreams().iter().for_each(|upstream| upstream.queue.look_after());
+        }
+    }
 }
 
 fn to_spool(prepared: &Prepared) -> Option<NewRecord> {

@@ -1,10 +1,11 @@
 //! The inbox of the writer: what it is to do, gathered so that one commit serves many.
 
+use std::collections::HashSet;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::SpoolError;
 use crate::spool::{Append, Ask, Note};
+use crate::{RecordId, SpoolError};
 
 /// What the writer does in one turn.
 #[derive(Default)]
@@ -69,6 +70,11 @@ impl Inbox {
         if state.wake_for_note || state.turn.notes.len() == MOST_NOTES {
             self.filled.notify_one();
         }
+    }
+
+    /// The records that the notes here want removed.
+    pub(crate) fn removals(&self) -> HashSet<RecordId> {
+        self.state().turn.notes.iter().filter_map(Note::removes).collect()
     }
 
     pub(crate) fn ask(&self, ask: Ask) -> Result<(), Closed<Ask>> {

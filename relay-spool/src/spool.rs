@@ -1,5 +1,6 @@
 //! The spool: a handle to the thread that writes.
 
+use std::collections::HashSet;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -132,6 +133,16 @@ pub(crate) enum Note {
     Reschedule(RecordId, Schedule),
 }
 
+impl Note {
+    /// The record that it wants removed, if it does.
+    pub(crate) fn removes(&self) -> Option<RecordId> {
+        match self {
+            Self::Remove(record) => Some(record.id),
+            Self::Reschedule(..) => None,
+        }
+    }
+}
+
 /// A question, or a change that somebody waits for: `Some` is the writer, `None` means that it is gone.
 pub(crate) type Ask = Box<dyn FnOnce(Option<&mut Writer>) + Send>;
 
@@ -230,6 +241,12 @@ impl Spool {
     /// Removes a record, with the next commit. After a crash before that it is there again.
     pub fn remove(&self, record: RecordRef) {
         self.shared.inbox.note(Note::Remove(record));
+    }
+
+    /// Records that were to be [removed](Self::remove) and that the spool has not got round to. Asked for on the thread of
+    /// the spool, by a reply that brings a [`Dropped`], it tells whose removal came too late.
+    pub fn leaving(&self) -> HashSet<RecordId> {
+        self.shared.inbox.removals()
     }
 
     /// Says what was tried with a record and when it may be tried again; with the next commit, as above.

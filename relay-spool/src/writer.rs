@@ -1,5 +1,6 @@
 //! The writer: the one thread that changes the file, turn by turn.
 
+use std::collections::HashSet;
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -207,27 +208,35 @@ impl Writer {
         limit: usize,
         now: SystemTime,
     ) -> Result<Loaded, SpoolError> {
-        let next_due = self.read(|database| database.next_due(target))?;
-        let ripe = match next_due {
-            Some(due) if due <= now => {
-                self.write(|database, _| database.ripen(target, now, limit))?
-            }
-            _ => Vec::new(),
-        };
         // A disk that is full may still be read, and does not know yet until when these wait.
         let unwritten = self.notes.iter().filter_map(|note| match note {
             Note::Reschedule(_, schedule) => schedule.due,
             Note::Remove(_) => None,
         });
         let unwritten = unwritten.min().map(|due| due.max(now + WRITTEN_BY_THEN));
-        Ok(self.read(|database| {
+        let loaded = |database: &Database, ripe: Vec<Stored>| {
             // Those that were ripe are ready from now on, and the caller has them.
             let mut ready = database.ready(target, after, limit)?;
             let complete = ready.len() < limit;
             ready.retain(|record| ripe.iter().all(|other| other.id != record.id));
             let next_due = [database.next_due(target)?, unwritten].into_iter().flatten().min();
-            Ok(Loaded { ripe: ripe.clone(), ready, complete, next_due })
-        })?)
+            Ok(Loaded { ripe, ready, complete, next_due })
+        };
+        let next_due = self.read(|database| database.next_due(target))?;
+        if next_due.is_none_or(|due| due > now) {
+            return Ok(self.read(|database| loaded(database, Vec::new()))?);
+        }
+        // At once or not at all: what is ripe is given out once.
+        let ripened =
+            self.write(|database, _| loaded(database, database.ripen(target, now, limit)?));
+        match ripened {
+            Ok(loaded) => Ok(loaded),
+            // What waits for no time can be had from a disk that takes nothing.
+            Err(_) => Ok(self.read(|database| {
+                let next_due = Some(now + WRITTEN_BY_THEN);
+                Ok(Loaded { next_due, ..loaded(database, Vec::new())? })
+            })?),
+        }
     }
 
     pub(crate) fn body(&mut self, record: RecordId) -> Result<Option<Bytes>, SpoolError> {
@@ -282,7 +291,18 @@ impl Writer {
         if self.read(is_too_old)?.is_none() {
             return Ok(Vec::new());
         }
-        Ok(self.write(|database, books| books.drop_while(database, limit, is_too_old))?)
+        let dropped =
+            self.write(|database, books| books.drop_while(database, limit, is_too_old))?;
+        Ok(self.without_removed(dropped))
+    }
+
+    /// Leaves out what was to be removed anyway, and could not be yet.
+    fn without_removed(&self, mut dropped: Vec<Dropped>) -> Vec<Dropped> {
+        if !self.notes.is_empty() {
+            let removed: HashSet<_> = self.notes.iter().filter_map(Note::removes).collect();
+            dropped.retain(|record| !removed.contains(&record.id));
+        }
+        dropped
     }
 
     pub(crate) fn clear(

@@ -435,6 +435,11 @@ fn what_is_wrong_with_a_fan_out_is_told_with_its_line() {
             "line 1: fan_out: expected a DSN, found the number 7",
         ),
         (
+            "{http://a94ae32be2582e0bcb7b0ba0d8ba36f3@r/1: [https://0123456789abcdef0123456789abcdef@h/1, \
+           https://0123456789abcdef0123456789abcdef:secret@h:443/1]}",
+            "line 1: fan_out: a target DSN is named twice",
+        ),
+        (
             "{http://a94ae32be2582e0bcb7b0ba0d8ba36f3@r/1: https://0123456789abcdef0123456789abcdef@h/1, \
            https://a94ae32be2582e0bcb7b0ba0d8ba36f3@s/1: https://0123456789abcdef0123456789abcdef@h/1}",
             "line 1: fan_out: the sender is named twice",

@@ -226,6 +226,21 @@ fn what_was_captured_is_there_after_a_restart_and_needs_no_config_folder() {
 }
 
 #[test]
+fn what_waits_for_a_target_that_is_configured_no_more_is_told_at_the_start() {
+    let folder = Folder::new();
+    let relay = Relay::start(&folder, &[]);
+    let sent = folder.outcome(&["send", "--dsn", relay.dsn(), "-m", "kept"]);
+    assert_eq!(sent.code, Some(0), "{sent:?}");
+    relay.signal("TERM");
+    assert_eq!(relay.outcome().code, Some(0));
+
+    let mut relay = Relay::start(&folder, &["--upstream", "http://127.0.0.1:1"]);
+    let log = relay.wait_for_log("that the configuration does not name");
+    let line = log.lines().last().expect("a line");
+    assert!(line.contains("name=\"capture\" records=1 items=1"), "{line}");
+}
+
+#[test]
 fn a_second_relay_on_the_same_spool_says_so_and_exits() {
     let folder = Folder::new();
     let first = Relay::start(&folder, &[]);

@@ -36,6 +36,18 @@ fn arrived(upstream: &Upstream) -> Vec<String> {
     upstream.envelopes().iter().map(|envelope| envelope.text("event_id").to_owned()).collect()
 }
 
+/// Waits until all of these have arrived, whatever else does.
+fn wait_for(upstream: &Upstream, ids: &[String]) {
+    loop {
+        let requests = upstream.requests().len();
+        let arrived = arrived(upstream);
+        if ids.iter().all(|id| arrived.contains(id)) {
+            return;
+        }
+        upstream.wait_for(requests + 1);
+    }
+}
+
 #[test]
 fn what_was_accepted_is_delivered_by_the_next_relay() {
     let folder = tempfile::tempdir().unwrap();
@@ -130,18 +142,38 @@ fn what_is_held_back_for_long_waits_on_the_disk_without_being_in_the_way() {
     while Request::envelope(&limited, event(&fresh_id())).send(relay.address()).status() != 429 {
         // Not learned yet.
     }
-    let ids = send(&relay, &free, 20);
-    upstream.wait_for(21);
+    wait_for(&upstream, &send(&relay, &free, 20));
     let stats = relay.stop();
     assert!(stats.waiting >= 1, "{stats:?}");
 
     // The next one knows nothing of the limit, and the time on the disk has not come.
     let relay = Relay::start(config_in(folder.path(), &upstream));
-    let more = send(&relay, &free, 1);
-    upstream.wait_for(22);
-    let arrived = arrived(&upstream);
-    assert!(ids.iter().chain(&more).all(|id| arrived.contains(id)));
+    wait_for(&upstream, &send(&relay, &free, 1));
     assert_eq!(relay.stop().waiting, stats.waiting);
+}
+
+#[test]
+fn what_a_limit_holds_back_keeps_nothing_on_the_disk_from_going() {
+    // More than is fetched in two pieces.
+    const MANY: usize = 1200;
+    let folder = tempfile::tempdir().unwrap();
+    let down = Upstream::down(in_order([]));
+    let (limited, free) = (fresh_id(), fresh_id());
+    let relay = Relay::start(config_in(folder.path(), &down));
+    send(&relay, &limited, MANY);
+    let ids = send(&relay, &free, 3);
+    relay.stop_now();
+
+    let held_back = Reply::new(429).header("Retry-After", "3600").into();
+    let upstream = Upstream::answering([held_back]);
+    let mut config = config_in(folder.path(), &upstream);
+    config.limits.max_concurrent_requests = 1;
+    // Nobody else looks by chance.
+    config.limits.max_thread_count = Some(1);
+    let relay = Relay::start(config);
+    upstream.wait_for(4);
+    assert_eq!(arrived(&upstream)[1..], ids);
+    assert_eq!(relay.stop().waiting, MANY as u64);
 }
 
 #[test]
@@ -232,7 +264,7 @@ fn a_damaged_file_is_put_aside_and_the_relay_serves_on() {
     upstream.listen();
     let ids = send(&relay, &fresh_id(), 2);
     relay.settle();
-    assert_eq!(arrived(&upstream), ids);
+    assert_eq!(arrived(&upstream).iter().collect::<BTreeSet<_>>(), ids.iter().collect());
 }
 
 /// Two upstreams, and a sender whose envelopes go to a project at each.
