@@ -23,6 +23,15 @@ const MEMORY: u64 = (64 << 20) + 30_000_000;
 
 #[test]
 fn an_outage_loses_nothing_costs_no_memory_and_leaves_another_target_alone() {
+    outage("away", Mood::Down);
+}
+
+#[test]
+fn a_target_that_answers_and_takes_nothing_is_no_worse_than_one_that_is_away() {
+    outage("refusing", Mood::Refusing);
+}
+
+fn outage(name: &str, mood: Mood) {
     let seed = seed();
     let away = Duration::from_secs(variable("RELAY_TEST_OUTAGE").unwrap_or(8));
     let rate = variable("RELAY_TEST_RATE").unwrap_or(150);
@@ -36,7 +45,7 @@ fn an_outage_loses_nothing_costs_no_memory_and_leaves_another_target_alone() {
          fan_out: {{'http://{KEY}@relay/42': ['http://{KEY}@{}/42', 'http://{KEY}@{}/42']}}",
         live.address, dead.address
     );
-    let mut lives = Lives::new("outage", live.address, &config, "disk");
+    let mut lives = Lives::new(name, live.address, &config, "disk");
     lives.start(u64::MAX, longest_pause);
     lives.address.wait();
 
@@ -65,7 +74,7 @@ fn an_outage_loses_nothing_costs_no_memory_and_leaves_another_target_alone() {
         thread::sleep(away / 8);
         peak_before.store(peak.load(Ordering::Relaxed), Ordering::Relaxed);
         let outage_began = Instant::now();
-        dead.turn(Mood::Down);
+        dead.turn(mood);
         thread::sleep(away / 3);
         lives.kill();
         let killed = Instant::now();
@@ -117,7 +126,7 @@ fn an_outage_loses_nothing_costs_no_memory_and_leaves_another_target_alone() {
         [report.latencies(&book, Some(&live), false), report.latencies(&book, Some(&live), true)];
     let words = lives.terminate();
     let verdicts = [Verdict::of(&book, &live), Verdict::of(&book, &dead)];
-    println!("seed {seed}, away for {away:?} at {rate}/s, {over:.1?} at the end: {report}");
+    println!("{mood:?}, seed {seed}, for {away:?} at {rate}/s, {over:.1?} at the end: {report}");
     println!("live, dead: {verdicts:#?}\nthe last relay: {words:?}");
 
     for verdict in &verdicts {
