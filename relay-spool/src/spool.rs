@@ -9,10 +9,10 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
+use crate::Fault;
 use crate::inbox::{Closed, Inbox};
 use crate::lock::FolderLock;
 use crate::writer::Writer;
-use crate::Fault;
 use crate::{
     ArchiveReader, Dropped, ImportError, NewRecord, OpenError, RecordId, RecordRef, Schedule,
     SpoolError, Status, Stored, TargetId, Totals,
