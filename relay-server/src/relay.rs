@@ -23,6 +23,7 @@ use crate::ledger::{Ledger, Loss, Stats};
 use crate::pace::PaceSettings;
 use crate::queue::Queue;
 use crate::running::StartError;
+use crate::storing::News;
 use crate::target::{self, Origin, Routes, Target, Upstream};
 
 /// What all workers share.
@@ -301,12 +302,14 @@ fn open_spool(config: &Config) -> Result<Option<Spool>, StartError> {
 pub(crate) struct Worker {
     pub(crate) relay: Arc<Relay>,
     pub(crate) client: HttpClient,
+    /// What was stored for the requests of this worker.
+    pub(crate) news: Arc<News>,
     encoder: Mutex<Option<(ContentEncoding, Encoder)>>,
 }
 
 impl Worker {
     pub(crate) fn new(relay: Arc<Relay>, client: HttpClient) -> Self {
-        Self { relay, client, encoder: Mutex::new(None) }
+        Self { relay, client, news: Arc::default(), encoder: Mutex::new(None) }
     }
 
     /// Compresses the concatenation of `parts`; the state of the codec is kept for the next time.

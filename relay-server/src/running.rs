@@ -216,6 +216,8 @@ struct Chief {
 fn work(runtime: Runtime, worker: Arc<Worker>, inbox: Inbox, chief: Option<Chief>) {
     runtime.block_on(async {
         let relay = Arc::clone(&worker.relay);
+        let news = Arc::clone(&worker.news);
+        tokio::spawn(async move { news.hand_out().await });
         match chief {
             None => serve(worker, inbox).await,
             Some(Chief { listener, inboxes, unanswered }) => {

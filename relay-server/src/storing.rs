@@ -1,9 +1,10 @@
 //! Storing: from records to a promise. Once this says yes, they are where `spool.durability` wants them.
 
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use relay_spool::{Appended, NewRecord, SpoolError};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use crate::forward;
 use crate::ledger::{Entry, Loss};
@@ -32,12 +33,12 @@ pub(crate) async fn store(
     let stored = match &worker.relay.spool {
         Some(spool) => {
             let relay = Arc::clone(&worker.relay);
+            let news = Arc::clone(&worker.news);
             let new = records.iter().filter_map(to_spool).collect();
             let (tell, told) = oneshot::channel();
             spool.append(new, move |appended| {
                 let stored = enqueue(&relay, records, appended);
-                // If nobody hears of it, dropping what was said does what is left to do.
-                let _ = tell.send((stored, Unheard(Some(relay))));
+                news.bring(tell, (stored, Unheard(Some(relay))));
             });
             match told.await {
                 Ok((stored, unheard)) => {
@@ -53,8 +54,44 @@ pub(crate) async fn store(
     stored
 }
 
+type Stored = (Result<(), QueueError>, Unheard);
+
+/// What the thread of the spool has for the tasks of one worker. To wake a thread costs more than anything else that is
+/// told this way, so that one wake serves all that was stored with one commit.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    unread: Mutex<Vec<(oneshot::Sender<Stored>, Stored)>>,
+    arrived: Notify,
+}
+
+impl News {
+    fn bring(&self, tell: oneshot::Sender<Stored>, stored: Stored) {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_first = unread.is_empty();
+        unread.push((tell, stored));
+        drop(unread);
+        if is_first {
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Hands out what arrives, on the worker's own thread, as long as that runs.
+    pub(crate) async fn hand_out(&self) -> Infallible {
+        loop {
+            self.arrived.notified().await;
+            let unread =
+                std::mem::take(&mut *self.unread.lock().unwrap_or_else(PoisonError::into_inner));
+            for (tell, stored) in unread {
+                // If nobody hears of it, dropping what was said does what is left to do.
+                let _ = tell.send(stored);
+            }
+        }
+    }
+}
+
 /// That something was stored, on its way to the task that will look after it. Where the client has gone, and that task
 /// with it, others are called.
+#[derive(Debug)]
 struct Unheard(Option<Arc<Relay>>);
 
 impl Unheard {
