@@ -129,6 +129,8 @@ fn what_does_not_fit_into_memory_now_is_answered_503_and_fits_later() {
     upstream.hold();
     let mut config = proxy_config(&upstream);
     config.limits.max_memory = 256 * 1024;
+    // With a spool, what waits would leave its memory to what arrives.
+    config.spool.durability = relay_server::config::Durability::Memory;
     config.http.encoding = relay_compression::ContentEncoding::Identity;
     let relay = Relay::start(config);
     let request = Request::store(&fresh_id(), event_of(60_000));
@@ -159,6 +161,8 @@ fn a_relay_whose_memory_is_taken_is_alive_but_not_ready() {
     upstream.hold();
     let mut config = proxy_config(&upstream);
     config.limits.max_memory = 256 * 1024;
+    // With a spool, what waits would leave its memory to what arrives.
+    config.spool.durability = relay_server::config::Durability::Memory;
     config.http.encoding = relay_compression::ContentEncoding::Identity;
     let relay = Relay::start(config);
     let health = |kind: &str| {
