@@ -84,7 +84,7 @@ pub(crate) async fn ingest(
     let copies = copy(relay, keep_known(relay, envelope, &sender), &sender, now);
     let limits = limits_to_tell(&copies);
     check_sizes(relay, &copies)?;
-    let copies: Vec<Copy<'_>> =
+    let copies: Vec<Addressed<'_>> =
         copies.into_iter().filter(|copy| !copy.admission.admitted.items().is_empty()).collect();
     if !copies.is_empty() {
         hand_over(worker, copies, &sender, now, memory).await?;
@@ -93,7 +93,7 @@ pub(crate) async fn ingest(
 }
 
 /// An envelope on its way to one target, or into the capture store.
-struct Copy<'a> {
+struct Addressed<'a> {
     target: Option<&'a Target>,
     admission: Admission,
 }
@@ -104,12 +104,12 @@ fn copy<'a>(
     envelope: Envelope,
     sender: &Sender,
     now: SystemTime,
-) -> Vec<Copy<'a>> {
+) -> Vec<Addressed<'a>> {
     let targets = relay.targets(sender.credentials.key, sender.project);
     relay.ledger.received(envelope.items().len() as u64 * targets.len().max(1) as u64);
     if targets.is_empty() {
         let admission = relay_pipeline::admit(envelope, &RateLimits::default(), now);
-        return vec![Copy { target: None, admission }];
+        return vec![Addressed { target: None, admission }];
     }
     let envelopes = std::iter::repeat_n(envelope, targets.len());
     let copies = targets.iter().zip(envelopes).map(|(target, envelope)| {
@@ -119,14 +119,14 @@ fn copy<'a>(
         for item in std::mem::take(&mut admission.discarded) {
             relay.ledger.rejected(1, &Loss::Policy(item.reason));
         }
-        Copy { target: Some(target), admission }
+        Addressed { target: Some(target), admission }
     });
     copies.collect()
 }
 
 /// The limits that hold for all targets: the sender may go on with what one of them takes. Where they differ, those
 /// that are over first.
-fn limits_to_tell(copies: &[Copy<'_>]) -> RateLimits {
+fn limits_to_tell(copies: &[Addressed<'_>]) -> RateLimits {
     let limits = copies.iter().map(|copy| &copy.admission.limits);
     let first_over = limits.min_by_key(|limits| limits.iter().map(|limit| limit.until).max());
     first_over.cloned().unwrap_or_default()
@@ -253,7 +253,7 @@ fn keep_known(relay: &Relay, mut envelope: Envelope, sender: &Sender) -> Envelop
     envelope
 }
 
-fn check_sizes(relay: &Relay, copies: &[Copy<'_>]) -> Result<(), Rejection> {
+fn check_sizes(relay: &Relay, copies: &[Addressed<'_>]) -> Result<(), Rejection> {
     let admitted = || copies.iter().map(|copy| &copy.admission.admitted);
     let limits = &relay.config.limits.items;
     for envelope in admitted() {
@@ -271,7 +271,7 @@ fn check_sizes(relay: &Relay, copies: &[Copy<'_>]) -> Result<(), Rejection> {
 /// `spool.durability` wants them.
 async fn hand_over(
     worker: &Arc<Worker>,
-    copies: Vec<Copy<'_>>,
+    copies: Vec<Addressed<'_>>,
     sender: &Sender,
     received: SystemTime,
     memory: Reservation,
@@ -303,7 +303,7 @@ async fn hand_over(
 /// Makes of each copy a record for its target, paid for from what the request holds of the budget.
 async fn prepare(
     worker: &Arc<Worker>,
-    copies: Vec<Copy<'_>>,
+    copies: Vec<Addressed<'_>>,
     sender: &Sender,
     received: SystemTime,
     mut memory: Reservation,
@@ -311,7 +311,7 @@ async fn prepare(
     let relay = &worker.relay;
     let (key, project) = (sender.credentials.key, sender.project);
     let mut records = Vec::with_capacity(copies.len());
-    for Copy { target, admission } in copies {
+    for Addressed { target, admission } in copies {
         let Some(target) = target else { continue };
         let mut envelope = admission.admitted;
         let (target_key, target_project) = target.address.address(key, project);
