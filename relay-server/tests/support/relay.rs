@@ -25,7 +25,8 @@ pub(crate) fn proxy_config(upstream: &Upstream) -> Config {
 
 /// A running relay. Its figures must add up whenever nothing is on its way in.
 pub(crate) struct Relay {
-    running: Running,
+    /// There until the end was waited for.
+    running: Option<Running>,
     /// Its spool is in here, unless the test has one of its own.
     _folder: TempDir,
 }
@@ -37,15 +38,19 @@ impl Relay {
             config.spool.path = folder.path().join("spool");
         }
         let running = relay_server::start(config).expect("the relay starts");
-        Self { running, _folder: folder }
+        Self { running: Some(running), _folder: folder }
+    }
+
+    fn running(&self) -> &Running {
+        self.running.as_ref().expect("only the end takes it")
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
-        self.running.local_addr()
+        self.running().local_addr()
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        self.running.stats()
+        self.running().stats()
     }
 
     /// Waits until nothing is left to forward and every item is accounted for.
@@ -64,14 +69,15 @@ impl Relay {
 
     /// Asks for a graceful end.
     pub(crate) fn begin_stop(&self) {
-        self.running.shutdown(Shutdown::Graceful);
+        self.running().shutdown(Shutdown::Graceful);
     }
 
     /// Waits for the end that was asked for; returns the last figures.
-    pub(crate) fn ended(self) -> Stats {
+    pub(crate) fn ended(mut self) -> Stats {
         let (ended, end) = mpsc::channel();
+        let running = self.running.take().expect("only the end takes it");
         // On a thread of its own, so that a relay that never ends fails its test instead of all of them.
-        thread::spawn(move || ended.send(self.running.wait()).is_ok());
+        thread::spawn(move || ended.send(running.wait()).is_ok());
         let stats = end.recv_timeout(PATIENCE).expect("the relay ends");
         assert!(stats.adds_up(), "{stats:?}");
         stats
@@ -85,7 +91,20 @@ impl Relay {
 
     /// Ends at once.
     pub(crate) fn stop_now(self) -> Stats {
-        self.running.shutdown(Shutdown::Immediate);
+        self.running().shutdown(Shutdown::Immediate);
         self.ended()
+    }
+}
+
+impl Drop for Relay {
+    /// A test that does not wait for the end has its relay's figures looked at all the same.
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take()
+            && !thread::panicking()
+        {
+            running.shutdown(Shutdown::Immediate);
+            let stats = running.wait();
+            assert!(stats.adds_up(), "{stats:?}");
+        }
     }
 }
