@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, ORIGIN, USER_AGENT};
+use http::header::{HeaderMap, HeaderName, HeaderValue, ORIGIN, USER_AGENT};
 use http::request::Parts;
 use hyper::body::Incoming;
 use relay_auth::{AuthError, AuthHeader, Credentials};
@@ -17,79 +17,112 @@ use relay_protocol::EventId;
 use relay_quotas::RateLimits;
 use relay_spool::RecordId;
 
-use crate::body::{self, Received};
 use crate::budget::{OverBudget, Reservation};
+use crate::endpoint::{self, Endpoint, PathParameters, Request};
 use crate::ledger::Loss;
 use crate::meta::RequestMeta;
 use crate::record::{Body, Items, Record, common_headers};
 use crate::rejection::{BadProjectId, Mismatch, QueueError, Rejection};
 use crate::relay::{Relay, Worker};
-use crate::store::read_store;
 use crate::storing::{self, Prepared};
 use crate::target::{Destination, Target};
-
-/// The endpoints that bring envelopes, or what can be made one. They differ in how they find the sender and
-/// in how they read their body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Endpoint {
-    Envelope,
-    Store,
-    /// `GET` of the store: the body is in the query.
-    StorePixel,
-}
 
 /// An ingest request in its parts.
 pub(crate) struct Arrival<'a> {
     pub(crate) endpoint: Endpoint,
-    /// The project in the path; old clients post to `/api/store/` without one.
-    pub(crate) project: Option<&'a str>,
+    pub(crate) path: PathParameters<'a>,
     pub(crate) peer: IpAddr,
     pub(crate) head: &'a Parts,
     pub(crate) body: &'a mut Incoming,
     pub(crate) encoding: ContentEncoding,
 }
 
-/// What the sender is told.
-#[derive(Debug)]
-pub(crate) struct Accepted {
-    pub(crate) event_id: Option<EventId>,
-}
-
-/// Takes a request in: authenticate → read and decode → admit → encode → store.
+/// Takes a request in: authenticate → read and decode, and then each of its envelopes.
 ///
-/// The two lines that `await` touch the world; the others are pure and live in the crate or module they name.
+/// Most requests bring one envelope; of several, those before one that is turned away stay accepted.
 pub(crate) async fn ingest(
     worker: &Arc<Worker>,
     arrival: Arrival<'_>,
-) -> Result<Accepted, Rejection> {
-    let Arrival { endpoint, project, peer, head, body, encoding } = arrival;
+) -> Result<Option<EventId>, Rejection> {
+    let Arrival { endpoint, path, peer, head, body, encoding } = arrival;
     let relay = &*worker.relay;
-    let project = project.map(project_id).transpose()?;
-    let credentials = authenticate(endpoint, head)?;
+    let project = path.project.map(project_id).transpose()?;
+    endpoint.check(&head.headers)?;
+    let credentials = authenticate(endpoint, path.key, head)?;
 
-    let Received { bytes, memory } = receive(relay, endpoint, head, body, encoding).await?;
-    let (mut envelope, sender) = read(relay, endpoint, head, bytes, project, credentials)?;
+    let request = Request { relay, path, head, body, encoding };
+    let (sender, bundle) = match credentials {
+        None => endpoint::sender_of(request).await?,
+        Some(credentials) => {
+            let bundle = endpoint.read(request, &credentials).await?;
+            for envelope in &bundle.envelopes {
+                check_dsn(envelope.header(), credentials.key, project)?;
+            }
+            let project = project.unwrap_or_default();
+            (Sender { credentials, project, is_own_word: false }, bundle)
+        }
+    };
     let meta = RequestMeta::new(&head.headers, peer);
+    let mut event_id = None;
+    for (envelope, memory) in bundle.into_parts() {
+        let accepted = take_in(worker, &meta, &sender, envelope, memory).await?;
+        if endpoint.tells_of_limits() {
+            accepted.check_limits()?;
+        }
+        event_id = accepted.event_id;
+    }
+    Ok(event_id)
+}
+
+/// What became of an envelope, and what its sender may be told of it.
+struct Accepted {
+    event_id: Option<EventId>,
+    /// The limits that were found in force for something in it.
+    limits: RateLimits,
+    at: SystemTime,
+}
+
+/// Takes an envelope in: complete its header → admit → encode → store.
+///
+/// The line that `await`s touches the world; the others are pure and live in the crate or module they name.
+async fn take_in(
+    worker: &Arc<Worker>,
+    meta: &RequestMeta<'_>,
+    sender: &Sender,
+    mut envelope: Envelope,
+    memory: Reservation,
+) -> Result<Accepted, Rejection> {
+    let relay = &*worker.relay;
     meta.complete(envelope.header_mut(), &sender.credentials)
         .map_err(|mismatch| Rejection::Mismatch(mismatch.into()))?;
-    if envelope.items().iter().any(|item| *item.ty() == ItemType::Integration) {
-        return Err(Rejection::InternalItems);
-    }
     if envelope.header().event_id.is_none() && envelope.items().iter().any(Item::creates_event) {
         envelope.header_mut().event_id = Some(EventId::random().into());
     }
-    let accepted = Accepted { event_id: envelope.header().event_id.map(EventId::from) };
+    let event_id = envelope.header().event_id.map(EventId::from);
 
     let now = SystemTime::now();
-    let copies = copy(relay, keep_known(relay, envelope, &sender), &sender, now);
+    let copies = copy(relay, keep_known(relay, envelope, sender), sender, now);
     let limits = limits_to_tell(&copies);
     check_sizes(relay, &copies)?;
     let copies: Vec<Addressed<'_>> =
         copies.into_iter().filter(|copy| !copy.admission.admitted.items().is_empty()).collect();
     if !copies.is_empty() {
-        hand_over(worker, copies, &sender, now, memory).await?;
+        hand_over(worker, copies, sender, now, memory).await?;
     }
-    told_of_limits(accepted, &limits, now)
+    Ok(Accepted { event_id, limits, at: now })
+}
+
+impl Accepted {
+    /// A 429 if any limit was found, even where other items were kept.
+    fn check_limits(&self) -> Result<(), Rejection> {
+        match self.limits.header(self.at) {
+            None => Ok(()),
+            Some(limits) => {
+                let retry_after = self.limits.retry_after(self.at).unwrap_or_default().as_secs();
+                Err(Rejection::RateLimited { limits, retry_after })
+            }
+        }
+    }
 }
 
 /// An envelope on its way to one target, or into the capture store.
@@ -133,11 +166,11 @@ fn limits_to_tell(copies: &[Addressed<'_>]) -> RateLimits {
 }
 
 /// Who sent it, and which project it is for.
-struct Sender {
-    credentials: Credentials,
-    project: u64,
+pub(crate) struct Sender {
+    pub(crate) credentials: Credentials,
+    pub(crate) project: u64,
     /// The envelope's own DSN said so, and nothing else.
-    is_own_word: bool,
+    pub(crate) is_own_word: bool,
 }
 
 fn project_id(text: &str) -> Result<u64, Rejection> {
@@ -148,77 +181,20 @@ fn project_id(text: &str) -> Result<u64, Rejection> {
 const SIGNATURE: HeaderName = HeaderName::from_static("x-sentry-relay-signature");
 
 /// `None`: the envelope must say itself who sent it.
-fn authenticate(endpoint: Endpoint, head: &Parts) -> Result<Option<Credentials>, Rejection> {
-    let credentials = relay_auth::authenticate(&head.headers, head.uri.query(), None);
+fn authenticate(
+    endpoint: Endpoint,
+    path_key: Option<&str>,
+    head: &Parts,
+) -> Result<Option<Credentials>, Rejection> {
+    let credentials = relay_auth::authenticate(&head.headers, head.uri.query(), path_key);
     let broken_signature =
         head.headers.get(&SIGNATURE).is_some_and(|value| value.to_str().is_err());
     match credentials {
         Err(error @ (AuthError::Multiple | AuthError::Malformed(_))) => Err(error.into()),
-        Ok(None) if endpoint != Endpoint::Envelope => Err(AuthError::Missing.into()),
+        Ok(None) if !endpoint.trusts_envelope() => Err(AuthError::Missing.into()),
         _ if broken_signature => Err(Rejection::Signature),
         credentials => Ok(credentials?),
     }
-}
-
-/// Reads the body, or what stands for it, against the byte budget.
-async fn receive(
-    relay: &Relay,
-    endpoint: Endpoint,
-    head: &Parts,
-    body: &mut Incoming,
-    encoding: ContentEncoding,
-) -> Result<Received, Rejection> {
-    let max_size = match endpoint {
-        Endpoint::Envelope => relay.config.limits.max_envelope_size,
-        Endpoint::Store => relay.config.limits.items.max_event_size,
-        Endpoint::StorePixel => {
-            let query = head.uri.query().unwrap_or_default().as_bytes();
-            let data = url::form_urlencoded::parse(query).find(|(name, _)| name == "sentry_data");
-            let (_, data) = data.ok_or(Rejection::NoStoreData)?;
-            let memory = relay.budget.reserve(data.len()).map_err(body::BodyError::from)?;
-            return Ok(Received { bytes: data.into_owned().into(), memory });
-        }
-    };
-    Ok(body::read(body, encoding, &relay.body_limits(max_size), &relay.budget).await?)
-}
-
-/// Makes an envelope of the body, and settles who sent it.
-fn read(
-    relay: &Relay,
-    endpoint: Endpoint,
-    head: &Parts,
-    bytes: Bytes,
-    project: Option<u64>,
-    credentials: Option<Credentials>,
-) -> Result<(Envelope, Sender), Rejection> {
-    let limits =
-        relay_envelope::Limits { max_size: usize::MAX, ..relay_envelope::Limits::default() };
-    let Some(credentials) = credentials else {
-        let dsn = EnvelopeHeader::decode_sender(&bytes, limits.max_header_size);
-        let dsn = dsn.map_err(Rejection::EnvelopeAuth)?;
-        let envelope = Envelope::decode(bytes, &limits).map_err(Rejection::Envelope)?;
-        let key = dsn.project_key().map_err(AuthError::Key)?;
-        let project = dsn.project_id().value().unwrap_or_default();
-        return Ok((
-            envelope,
-            Sender { credentials: Credentials::new(key), project, is_own_word: true },
-        ));
-    };
-    let is_envelope = endpoint == Endpoint::Envelope
-        || head
-            .headers
-            .get(CONTENT_TYPE)
-            .is_some_and(|value| value == "application/x-sentry-envelope");
-    let envelope = if is_envelope {
-        if bytes.is_empty() {
-            return Err(Rejection::EmptyBody);
-        }
-        Envelope::decode(bytes, &limits).map_err(Rejection::Envelope)?
-    } else {
-        read_store(bytes, credentials.client.as_deref(), relay.config.limits.items.max_event_size)?
-    };
-    check_dsn(envelope.header(), credentials.key, project)?;
-    Ok((envelope, Sender { credentials, project: project.unwrap_or_default(), is_own_word: false }))
 }
 
 /// A DSN in the envelope must name the sender of the request; host and path are its own business.
@@ -415,19 +391,4 @@ fn upstream_headers(
         }
     }
     headers
-}
-
-/// A 429 if any limit was found, even where other items were kept.
-fn told_of_limits(
-    accepted: Accepted,
-    limits: &RateLimits,
-    now: SystemTime,
-) -> Result<Accepted, Rejection> {
-    match limits.header(now) {
-        None => Ok(accepted),
-        Some(header) => {
-            let retry_after = limits.retry_after(now).unwrap_or_default().as_secs();
-            Err(Rejection::RateLimited { limits: header, retry_after })
-        }
-    }
 }

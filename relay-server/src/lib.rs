@@ -7,7 +7,7 @@
 //! - [`Stats`]: what became of every item.
 //! - [`HttpClient`]: the client towards the upstream, for whoever sends something themselves.
 //!
-//! Inside, a request goes accept (`running`) → `service` (route) → `ingest` (authenticate, decode,
+//! Inside, a request goes accept (`running`) → `service` (route) → `ingest` (authenticate, read by its `endpoint`,
 //! admit, encode) → `storing` → answer; and in tasks of its own `queue` → `forward` → `settle`.
 #![forbid(unsafe_code)]
 
@@ -18,6 +18,7 @@ mod budget;
 mod capture;
 mod client;
 mod encoding;
+mod endpoint;
 mod forward;
 mod ingest;
 mod lane;
@@ -34,7 +35,6 @@ mod reply;
 mod running;
 mod service;
 mod settle;
-mod store;
 mod storing;
 mod target;
 mod upkeep;

@@ -9,7 +9,7 @@ use relay_pipeline::ItemTooLarge;
 
 use crate::body::BodyError;
 use crate::meta::OriginMismatch;
-use crate::reply::{Reply, json, text};
+use crate::reply::{Reply, empty, json, text};
 use crate::settle::RATE_LIMITS;
 
 /// Why a request was turned away. The texts are those of the protocol (`spec/ingest.md` 3.2): SDKs show
@@ -24,14 +24,28 @@ pub(crate) enum Rejection {
     EnvelopeAuth(#[source] serde_json::Error),
     #[error("bad x-sentry-relay-signature header")]
     Signature,
-    #[error("Failed to deserialize query string: missing field `sentry_data`")]
-    NoStoreData,
+    #[error("Failed to deserialize query string: {0}")]
+    Query(String),
+    #[error("mime parse error: {0}")]
+    Mime(#[source] mime::FromStrError),
+    #[error("a media type that this endpoint does not read")]
+    MediaType,
+    #[error("unsupported content type: {0}")]
+    OtlpType(String),
     #[error("Failed to buffer the request body: {0}")]
     Body(#[from] BodyError),
     #[error("empty request body")]
     EmptyBody,
     #[error("invalid request body")]
-    StoreBody(#[source] crate::store::PayloadError),
+    StoreBody(#[source] crate::endpoint::PayloadError),
+    #[error("Expected request with `Content-Type: application/json`")]
+    NotJson,
+    #[error("Failed to parse the request body as JSON: {0}")]
+    JsonSyntax(#[source] serde_json::Error),
+    #[error("Failed to deserialize the JSON body into the target type: {0}")]
+    JsonShape(#[source] serde_json::Error),
+    #[error("Invalid URL: the slug of the monitor is not UTF-8")]
+    Slug,
     #[error("invalid JSON data: {0:?}")]
     Json(#[source] serde_json::Error),
     #[error("invalid event envelope")]
@@ -100,12 +114,17 @@ impl Rejection {
     pub(crate) fn into_reply(self) -> Reply {
         let status = self.status();
         let mut reply = match &self {
-            Self::NoStoreData | Self::Body(_) if status != StatusCode::SERVICE_UNAVAILABLE => {
-                text(status, self.to_string())
-            }
-            Self::Body(error) => {
+            Self::MediaType => empty(status),
+            Self::Body(error) if status == StatusCode::SERVICE_UNAVAILABLE => {
                 detail(status, "failed to queue envelope", vec![error.to_string()])
             }
+            Self::Body(_)
+            | Self::Query(_)
+            | Self::NotJson
+            | Self::JsonSyntax(_)
+            | Self::JsonShape(_)
+            | Self::Slug => text(status, self.to_string()),
+            Self::Mime(_) => detail(status, &self.to_string(), Vec::new()),
             _ => detail(status, &self.to_string(), self.causes()),
         };
         let headers = reply.headers_mut();
@@ -137,12 +156,19 @@ impl Rejection {
             Self::Body(BodyError::Stalled) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(BodyError::OverBudget) | Self::Queue(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::MediaType | Self::OtlpType(_) | Self::NotJson => {
+                StatusCode::UNSUPPORTED_MEDIA_TYPE
+            }
+            Self::JsonShape(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ProjectId(_)
             | Self::Signature
-            | Self::NoStoreData
+            | Self::Query(_)
+            | Self::Mime(_)
             | Self::Body(_)
             | Self::EmptyBody
             | Self::StoreBody(_)
+            | Self::JsonSyntax(_)
+            | Self::Slug
             | Self::Json(_)
             | Self::Envelope(_)
             | Self::Mismatch(_)

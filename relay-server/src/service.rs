@@ -11,19 +11,16 @@ use matchit::Router;
 use relay_compression::ContentEncoding;
 
 use crate::config::Durability;
-use crate::ingest::{Accepted, Arrival, Endpoint, ingest};
+use crate::endpoint::{Endpoint, PathParameters};
+use crate::ingest::{Arrival, ingest};
 use crate::relay::{Phase, Relay, Worker};
-use crate::reply::{
-    Reply, empty, finish, json, method_not_allowed, preflight, reply, text, with_cors,
-};
-use crate::store::PIXEL;
+use crate::reply::{Reply, empty, finish, json, method_not_allowed, preflight, text, with_cors};
 use crate::{body, capture, passthrough};
 
 /// Every path we answer ourselves. Anything else below `/api/` is passed through to the upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Route {
-    Envelope,
-    Store,
+    Ingest(Endpoint),
     Health,
     Live,
     CapturedList,
@@ -36,9 +33,22 @@ enum Route {
 static ROUTES: LazyLock<Router<Route>> = LazyLock::new(|| {
     let mut routes = Router::new();
     for (path, route) in [
-        ("/api/{project_id}/envelope/", Route::Envelope),
-        ("/api/{project_id}/store/", Route::Store),
-        ("/api/store/", Route::Store),
+        ("/api/{project_id}/envelope/", Route::Ingest(Endpoint::Envelope)),
+        ("/api/{project_id}/store/", Route::Ingest(Endpoint::Store)),
+        ("/api/store/", Route::Ingest(Endpoint::Store)),
+        ("/api/{project_id}/security/", Route::Ingest(Endpoint::Security)),
+        ("/api/{project_id}/csp-report/", Route::Ingest(Endpoint::Security)),
+        ("/api/{project_id}/cron/{slug}", Route::Ingest(Endpoint::Cron)),
+        ("/api/{project_id}/cron/{slug}/", Route::Ingest(Endpoint::Cron)),
+        ("/api/{project_id}/cron/{slug}/{key}", Route::Ingest(Endpoint::Cron)),
+        ("/api/{project_id}/cron/{slug}/{key}/", Route::Ingest(Endpoint::Cron)),
+        ("/api/{project_id}/integration/otlp/v1/traces", Route::Ingest(Endpoint::OtlpTraces)),
+        ("/api/{project_id}/integration/otlp/v1/traces/", Route::Ingest(Endpoint::OtlpTraces)),
+        ("/api/{project_id}/integration/otlp/v1/logs", Route::Ingest(Endpoint::OtlpLogs)),
+        ("/api/{project_id}/integration/otlp/v1/logs/", Route::Ingest(Endpoint::OtlpLogs)),
+        ("/api/{project_id}/integration/vercel/logs", Route::Ingest(Endpoint::VercelLogs)),
+        ("/api/{project_id}/integration/vercel/logs/", Route::Ingest(Endpoint::VercelLogs)),
+        ("/api/{project_id}/nel/", Route::Ingest(Endpoint::Nel)),
         ("/api/0/relays/live/", Route::Live),
         ("/api/relay/healthcheck/{kind}/", Route::Health),
         ("/api/relay/events/", Route::CapturedList),
@@ -98,10 +108,14 @@ async fn route(
     let parameter = |name| matched.params.get(name).unwrap_or_default();
     let method = request.method();
     match matched.value {
-        Route::Envelope | Route::Store => {
+        Route::Ingest(endpoint) => {
             let method = method.clone();
-            let project = matched.params.get("project_id");
-            let answer = take_in(worker, peer, request, encoding, *matched.value, project).await;
+            let path = PathParameters {
+                project: matched.params.get("project_id"),
+                key: matched.params.get("key"),
+                slug: matched.params.get("slug"),
+            };
+            let answer = take_in(worker, peer, request, encoding, *endpoint, path).await;
             with_cors(answer, &method)
         }
         Route::Health => health(relay, method, parameter("kind")),
@@ -152,33 +166,26 @@ async fn take_in(
     peer: IpAddr,
     request: Request<Incoming>,
     encoding: ContentEncoding,
-    route: Route,
-    project: Option<&str>,
+    endpoint: Endpoint,
+    path: PathParameters<'_>,
 ) -> Reply {
-    let endpoint = match (route, request.method()) {
-        (Route::Envelope, &Method::POST) => Endpoint::Envelope,
-        (Route::Envelope, &Method::OPTIONS) => return preflight("POST"),
-        (Route::Envelope, _) => return unread(request, method_not_allowed("POST")).await,
-        (_, &Method::POST) => Endpoint::Store,
-        (_, &Method::GET | &Method::HEAD) => Endpoint::StorePixel,
-        (_, &Method::OPTIONS) => return preflight("POST,GET,HEAD"),
-        _ => return unread(request, method_not_allowed("POST,GET,HEAD")).await,
-    };
+    if request.method() == Method::OPTIONS {
+        return preflight(endpoint.methods());
+    }
+    if !endpoint.takes(request.method()) {
+        return unread(request, method_not_allowed(endpoint.methods())).await;
+    }
     let (head, mut body) = request.into_parts();
-    let arrival = Arrival { endpoint, project, peer, head: &head, body: &mut body, encoding };
+    let arrival = Arrival { endpoint, path, peer, head: &head, body: &mut body, encoding };
     match ingest(worker, arrival).await {
-        Ok(_) if endpoint == Endpoint::StorePixel => {
-            reply(StatusCode::OK, Some("image/gif"), PIXEL.into())
-        }
-        Ok(Accepted { event_id: Some(id) }) => json(StatusCode::OK, format!(r#"{{"id":"{id}"}}"#)),
-        Ok(Accepted { event_id: None }) => json(StatusCode::OK, "{}"),
+        Ok(event_id) => endpoint.answer(&head, event_id),
         Err(rejection) => {
             // The texts of a rejection may quote what was sent.
             tracing::debug!(status = %rejection.status(), ?endpoint, "a request was turned away");
             if rejection.drains_body(head.headers.contains_key(EXPECT)) {
                 body::discard(&mut body).await;
             }
-            rejection.into_reply()
+            endpoint.refuse(&head, rejection)
         }
     }
 }

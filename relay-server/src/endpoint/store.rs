@@ -5,11 +5,14 @@ use std::borrow::Cow;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use relay_auth::Credentials;
 use relay_compression::{ContentEncoding, DecodeError, Decoder};
 use relay_envelope::{Envelope, Item, ItemType};
 use relay_protocol::EventId;
 use serde::Deserialize;
 
+use super::{Bundle, Request, content_type, envelope};
+use crate::body::BodyError;
 use crate::rejection::Rejection;
 
 /// Why a store body that is not JSON holds none either.
@@ -23,8 +26,35 @@ pub(crate) enum PayloadError {
     Inflate(DecodeError),
 }
 
+#[derive(Deserialize)]
+struct PixelQuery {
+    sentry_data: String,
+}
+
+/// Reads the body, or the query of a `GET`: what stands for one.
+pub(super) async fn read(
+    mut request: Request<'_>,
+    sender: &Credentials,
+) -> Result<Bundle, Rejection> {
+    let max_event_size = request.relay.config.limits.items.max_event_size;
+    let (bytes, memory) = if request.is_post() {
+        let received = request.receive(max_event_size).await?;
+        (received.bytes, received.memory)
+    } else {
+        let PixelQuery { sentry_data } = request.query()?;
+        let memory = request.relay.budget.reserve(sentry_data.len()).map_err(BodyError::from)?;
+        (sentry_data.into(), memory)
+    };
+    let envelope = if content_type(&request.head.headers) == "application/x-sentry-envelope" {
+        envelope::decode(bytes)?
+    } else {
+        read_store(bytes, sender.client.as_deref(), max_event_size)?
+    };
+    Ok(Bundle { envelopes: vec![envelope], memory })
+}
+
 /// Makes an envelope of a store body: JSON, base64 of JSON, or base64 of deflated JSON.
-pub(crate) fn read_store(
+fn read_store(
     body: Bytes,
     client: Option<&str>,
     max_event_size: usize,
@@ -142,7 +172,7 @@ fn without_nan(json: &[u8]) -> Cow<'_, [u8]> {
 }
 
 /// The answer to the store pixel: a transparent GIF of one by one.
-pub(crate) const PIXEL: &[u8] = &[
+pub(super) const PIXEL: &[u8] = &[
     0x47, 0x49, 0x46, 0x38, 0x39, 0x61, 0x01, 0x00, 0x01, 0x00, 0x00, 0xff, 0x00, 0x2c, 0x00, 0x00,
     0x00, 0x00, 0x01, 0x00, 0x01, 0x00, 0x00, 0x02, 0x00, 0x3b,
 ];

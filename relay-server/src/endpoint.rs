@@ -1,0 +1,203 @@
+//! Endpoints: in what the paths that bring data differ (`spec/ingest.md` 3.4).
+//!
+//! Each reads its request into envelopes, in a module of its own, and has its own answer; what happens to the
+//! envelopes is the same for all, and told in `ingest`.
+
+mod cron;
+mod envelope;
+mod nel;
+mod otlp;
+mod security;
+mod store;
+mod vercel;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderMap};
+use http::request::Parts;
+use http::{Method, StatusCode};
+use hyper::body::Incoming;
+use mime::Mime;
+use relay_auth::Credentials;
+use relay_compression::ContentEncoding;
+use relay_envelope::{Envelope, Item, ItemType};
+use relay_protocol::EventId;
+use serde::Deserialize;
+
+pub(crate) use self::envelope::sender_of;
+pub(crate) use self::store::PayloadError;
+
+use crate::body::{self, Received};
+use crate::budget::Reservation;
+use crate::rejection::Rejection;
+use crate::relay::Relay;
+use crate::reply::{Reply, empty, json, reply};
+
+/// What the relay calls itself where it speaks as a client, in items of its own making.
+const OWN_CLIENT: &str = concat!("sentry.relay/", env!("CARGO_PKG_VERSION"));
+
+/// The paths that bring envelopes, or what can be made one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Envelope,
+    Store,
+    Security,
+    Cron,
+    OtlpTraces,
+    OtlpLogs,
+    VercelLogs,
+    Nel,
+}
+
+/// What a path says besides which endpoint it is, as it stands there.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PathParameters<'a> {
+    /// Old clients post to `/api/store/` without one.
+    pub(crate) project: Option<&'a str>,
+    /// The public key, where the path is what names the sender.
+    pub(crate) key: Option<&'a str>,
+    pub(crate) slug: Option<&'a str>,
+}
+
+/// A request whose body is still to be read.
+pub(crate) struct Request<'a> {
+    pub(crate) relay: &'a Relay,
+    pub(crate) path: PathParameters<'a>,
+    pub(crate) head: &'a Parts,
+    pub(crate) body: &'a mut Incoming,
+    pub(crate) encoding: ContentEncoding,
+}
+
+/// The envelopes of a request, and what they occupy.
+pub(crate) struct Bundle {
+    pub(crate) envelopes: Vec<Envelope>,
+    pub(crate) memory: Reservation,
+}
+
+impl Endpoint {
+    /// The methods, as an `Allow` header lists them.
+    pub(crate) fn methods(self) -> &'static str {
+        match self {
+            Self::Store => "POST,GET,HEAD",
+            Self::Cron => "GET,HEAD,POST",
+            _ => "POST",
+        }
+    }
+
+    pub(crate) fn takes(self, method: &Method) -> bool {
+        self.methods().split(',').any(|name| name == method.as_str())
+    }
+
+    /// Whether an envelope that comes here may name its sender itself.
+    pub(crate) fn trusts_envelope(self) -> bool {
+        self == Self::Envelope
+    }
+
+    /// What can be told from the head alone, before anybody asks who sent it.
+    pub(crate) fn check(self, headers: &HeaderMap) -> Result<(), Rejection> {
+        match self {
+            Self::Security | Self::Nel => mime(headers).map(drop),
+            Self::OtlpTraces | Self::OtlpLogs => otlp::Format::of(headers).map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    /// Reads the body, or what stands for it, and makes envelopes of it.
+    pub(crate) async fn read(
+        self,
+        request: Request<'_>,
+        sender: &Credentials,
+    ) -> Result<Bundle, Rejection> {
+        match self {
+            Self::Envelope => envelope::read(request).await,
+            Self::Store => store::read(request, sender).await,
+            Self::Security => security::read(request).await,
+            Self::Cron => cron::read(request, sender).await,
+            Self::OtlpTraces => otlp::read(request, otlp::Signal::Traces).await,
+            Self::OtlpLogs => otlp::read(request, otlp::Signal::Logs).await,
+            Self::VercelLogs => vercel::read(request).await,
+            Self::Nel => nel::read(request).await,
+        }
+    }
+
+    /// Whether the sender is told of rate limits; some clients take anything but a success for a reason to try again
+    /// (`spec/ingest.md` 8.4).
+    pub(crate) fn tells_of_limits(self) -> bool {
+        !matches!(self, Self::Cron | Self::Nel)
+    }
+
+    /// The answer to a request that was taken in.
+    pub(crate) fn answer(self, head: &Parts, event_id: Option<EventId>) -> Reply {
+        match self {
+            Self::Store if head.method != Method::POST => {
+                reply(StatusCode::OK, Some("image/gif"), Bytes::from_static(store::PIXEL))
+            }
+            Self::Envelope | Self::Store => match event_id {
+                Some(id) => json(StatusCode::OK, format!(r#"{{"id":"{id}"}}"#)),
+                None => json(StatusCode::OK, "{}"),
+            },
+            Self::Security | Self::Nel => empty(StatusCode::OK),
+            Self::Cron | Self::VercelLogs => empty(StatusCode::ACCEPTED),
+            Self::OtlpTraces | Self::OtlpLogs => otlp::success(&head.headers),
+        }
+    }
+
+    /// The answer to a request that was turned away.
+    pub(crate) fn refuse(self, head: &Parts, rejection: Rejection) -> Reply {
+        match self {
+            Self::OtlpTraces | Self::OtlpLogs => otlp::refuse(&head.headers, rejection),
+            _ => rejection.into_reply(),
+        }
+    }
+}
+
+impl Request<'_> {
+    /// Reads the body to its end, decoded.
+    async fn receive(&mut self, max_size: usize) -> Result<Received, Rejection> {
+        let limits = self.relay.body_limits(max_size);
+        Ok(body::read(self.body, self.encoding, &limits, &self.relay.budget).await?)
+    }
+
+    /// The parameters of the query that `T` names; others may be there.
+    fn query<'de, T: Deserialize<'de>>(&'de self) -> Result<T, Rejection> {
+        serde_urlencoded::from_str(self.head.uri.query().unwrap_or_default())
+            .map_err(|error| Rejection::Query(error.to_string()))
+    }
+
+    fn is_post(&self) -> bool {
+        self.head.method == Method::POST
+    }
+}
+
+impl Bundle {
+    /// Each envelope with its share of what they occupy.
+    pub(crate) fn into_parts(mut self) -> impl Iterator<Item = (Envelope, Reservation)> {
+        let mut left = self.envelopes.len();
+        self.envelopes.into_iter().map(move |envelope| {
+            left -= 1;
+            let size = match left {
+                0 => usize::MAX,
+                _ => envelope.items().iter().map(|item| item.payload().len()).sum(),
+            };
+            (envelope, self.memory.split_off(size))
+        })
+    }
+
+    /// One envelope of one item, made of the whole body.
+    fn of_integration(received: Received, content_type: &str) -> Self {
+        let mut item = Item::new(ItemType::Integration, received.bytes);
+        item.set_content_type(content_type);
+        let mut envelope = Envelope::new();
+        envelope.header_mut().client = Some(OWN_CLIENT.to_owned());
+        envelope.push(item);
+        Self { envelopes: vec![envelope], memory: received.memory }
+    }
+}
+
+/// The media type of a body; a missing one is as bad as one that cannot be read.
+fn mime(headers: &HeaderMap) -> Result<Mime, Rejection> {
+    content_type(headers).parse().map_err(Rejection::Mime)
+}
+
+fn content_type(headers: &HeaderMap) -> &str {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
