@@ -107,6 +107,12 @@ pub(crate) static KEYS: &[Key] = &[
     key("limits.max_api_chunk_upload_size", |s| {
         Bytes(&mut s.server.limits.max_api_chunk_upload_size)
     }),
+    key("limits.max_upload_size", |s| Bytes(&mut s.server.limits.max_upload_size)),
+    key("upload.forward", |s| Flag(&mut s.server.upload.forward)),
+    key("upload.max_concurrent_requests", |s| {
+        AtLeastOne(&mut s.server.upload.max_concurrent_requests)
+    }),
+    key("upload.timeout", |s| Seconds(&mut s.server.upload.timeout)),
     key("spool.durability", |s| Name(&mut s.server.spool.durability)).or("RELAY_SPOOL_DURABILITY"),
     key("spool.path", |s| Folder(&mut s.server.spool.path)).or("RELAY_SPOOL_PATH"),
     key("spool.max_disk_size", |s| Bytes(&mut s.server.spool.max_disk_size))

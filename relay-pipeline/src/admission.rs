@@ -115,9 +115,10 @@ impl<'a> Verdicts<'a> {
                     (!has_transaction).then(|| self.find(DataCategory::Transaction)).flatten();
                 transaction.or_else(|| self.by_category(item))
             }
-            ItemType::ProfileChunk | ItemType::Log | ItemType::TraceMetric => {
-                self.by_category(item)
-            }
+            ItemType::ProfileChunk
+            | ItemType::Log
+            | ItemType::TraceMetric
+            | ItemType::Integration => self.by_category(item),
             ItemType::Session => self.find(DataCategory::Session),
             ItemType::Sessions => {
                 // Aggregates are cheap and hold many sessions: kept, but the SDK learns of the limit.

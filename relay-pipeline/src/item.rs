@@ -36,6 +36,7 @@ pub fn quantities(item: &Item) -> Quantities {
         item_count: item.item_count(),
         span_count: item.span_count(),
         platform: item.platform().as_deref(),
+        content_type: item.content_type().as_deref(),
     }
     .quantities()
 }

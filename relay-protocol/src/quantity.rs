@@ -57,6 +57,8 @@ pub struct CountedItem<'a> {
     pub span_count: Option<u32>,
     /// The `platform` of the item header.
     pub platform: Option<&'a str>,
+    /// The `content_type` of the item header: it tells what a body of a foreign protocol holds.
+    pub content_type: Option<&'a str>,
 }
 
 impl CountedItem<'_> {
@@ -102,7 +104,23 @@ impl CountedItem<'_> {
             "log" => Quantities::of([(LogItem, count), (LogByte, self.bytes.max(1))]),
             "trace_metric" => Quantities::of([(TraceMetric, count), (TraceMetricByte, self.bytes)]),
             "span" => Quantities::of([(Span, count), (SpanIndexed, count)]),
+            // How many are in it nobody has looked yet: at least one counts.
+            "integration" => match self.integrates_spans() {
+                None => Quantities::of([]),
+                Some(true) => Quantities::of([(Span, count), (SpanIndexed, count)]),
+                Some(false) => Quantities::of([(LogItem, count), (LogByte, self.bytes.max(1))]),
+            },
             _ => Quantities::of([]),
+        }
+    }
+
+    /// Whether a body of a foreign protocol holds spans or logs.
+    fn integrates_spans(&self) -> Option<bool> {
+        let kind = self.content_type?.strip_prefix("application/vnd.sentry.integration.")?;
+        match kind.split('+').next()? {
+            "otel.spans" => Some(true),
+            "otel.logs" | "vercel.logs" | "browser.nel" => Some(false),
+            _ => None,
         }
     }
 

@@ -132,7 +132,7 @@ impl HttpClient {
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Bytes>, ClientError> {
         let request = request.map(|body| body.map_err(|never| match never {}).boxed_unsync());
-        self.within_timeout(async {
+        within(self.settings.timeout, async {
             let (head, body) = self.dispatch(request).await?.into_parts();
             let body =
                 first_bytes(body).await.map_err(|error| ClientError::Broken(error.into()))?;
@@ -146,20 +146,13 @@ impl HttpClient {
         .await
     }
 
-    /// Sends a request and waits for the head of the answer.
+    /// Sends a request and waits for the head of the answer, for `timeout` at most.
     pub(crate) async fn stream(
         &self,
         request: Request<RequestBody>,
+        timeout: Duration,
     ) -> Result<Response<Incoming>, ClientError> {
-        self.within_timeout(self.dispatch(request)).await
-    }
-
-    async fn within_timeout<T>(
-        &self,
-        answer: impl Future<Output = Result<T, ClientError>>,
-    ) -> Result<T, ClientError> {
-        let timeout = self.settings.timeout;
-        tokio::time::timeout(timeout, answer).await.unwrap_or(Err(ClientError::Timeout(timeout)))
+        within(timeout, self.dispatch(request)).await
     }
 
     async fn dispatch(
@@ -189,6 +182,13 @@ impl HttpClient {
         }
         self.proxies.as_ref()?.intercept(target)?.basic_auth().cloned()
     }
+}
+
+async fn within<T>(
+    timeout: Duration,
+    answer: impl Future<Output = Result<T, ClientError>>,
+) -> Result<T, ClientError> {
+    tokio::time::timeout(timeout, answer).await.unwrap_or(Err(ClientError::Timeout(timeout)))
 }
 
 /// The body, or its beginning if it is longer than anybody here wants to know.

@@ -34,6 +34,8 @@ pub struct Config {
     pub fan_out: Vec<FanOut>,
     /// How much [`Mode::Capture`] keeps.
     pub capture: Capture,
+    /// Resumable uploads.
+    pub upload: Upload,
     /// Whether envelope items of unknown type are kept (and forwarded) or dropped.
     pub accept_unknown_items: bool,
 }
@@ -51,6 +53,7 @@ impl Default for Config {
             spool: Spool::default(),
             fan_out: Vec::new(),
             capture: Capture::default(),
+            upload: Upload::default(),
             accept_unknown_items: true,
         }
     }
@@ -222,6 +225,8 @@ pub struct Limits {
     pub max_api_file_upload_size: usize,
     /// The same for chunk uploads.
     pub max_api_chunk_upload_size: usize,
+    /// One resumable upload.
+    pub max_upload_size: usize,
     /// Request bodies in flight and envelopes waiting in memory, together. What does not fit is
     /// answered 503; what could never fit, 413.
     pub max_memory: usize,
@@ -256,6 +261,7 @@ impl Default for Limits {
             max_api_payload_size: 20 * MIB,
             max_api_file_upload_size: 40 * MIB,
             max_api_chunk_upload_size: 100 * MIB,
+            max_upload_size: 1024 * MIB,
             max_memory: 64 * MIB,
             max_concurrent_requests: 100,
             max_connections: None,
@@ -267,6 +273,23 @@ impl Default for Limits {
             tcp_listen_backlog: 1024,
             max_thread_count: None,
         }
+    }
+}
+
+/// Resumable uploads (`upload.*` of `config.yml`). They are streamed to the upstream, and not kept here.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    /// Whether uploads are passed on; otherwise they are answered 503.
+    pub forward: bool,
+    /// Upload requests under way; further ones are answered 503.
+    pub max_concurrent_requests: usize,
+    /// One request, until the upstream's answer begins.
+    pub timeout: Duration,
+}
+
+impl Default for Upload {
+    fn default() -> Self {
+        Self { forward: false, max_concurrent_requests: 100, timeout: Duration::from_secs(300) }
     }
 }
 

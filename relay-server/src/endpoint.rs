@@ -16,6 +16,7 @@ use http::header::{CONTENT_TYPE, HeaderMap};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use hyper::body::Incoming;
+use matchit::Params;
 use mime::Mime;
 use relay_auth::Credentials;
 use relay_compression::ContentEncoding;
@@ -56,6 +57,19 @@ pub(crate) struct PathParameters<'a> {
     /// The public key, where the path is what names the sender.
     pub(crate) key: Option<&'a str>,
     pub(crate) slug: Option<&'a str>,
+    /// The name of a resumable upload.
+    pub(crate) upload: Option<&'a str>,
+}
+
+impl<'a> PathParameters<'a> {
+    pub(crate) fn of(params: &Params<'_, 'a>) -> Self {
+        Self {
+            project: params.get("project_id"),
+            key: params.get("key"),
+            slug: params.get("slug"),
+            upload: params.get("upload"),
+        }
+    }
 }
 
 /// A request whose body is still to be read.
@@ -198,6 +212,6 @@ fn mime(headers: &HeaderMap) -> Result<Mime, Rejection> {
     content_type(headers).parse().map_err(Rejection::Mime)
 }
 
-fn content_type(headers: &HeaderMap) -> &str {
+pub(crate) fn content_type(headers: &HeaderMap) -> &str {
     headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }

@@ -48,7 +48,7 @@ pub(crate) async fn ingest(
     let relay = &*worker.relay;
     let project = path.project.map(project_id).transpose()?;
     endpoint.check(&head.headers)?;
-    let credentials = authenticate(endpoint, path.key, head)?;
+    let credentials = authenticate(endpoint.trusts_envelope(), path.key, head)?;
 
     let request = Request { relay, path, head, body, encoding };
     let (sender, bundle) = match credentials {
@@ -67,7 +67,7 @@ pub(crate) async fn ingest(
     for (envelope, memory) in bundle.into_parts() {
         let accepted = take_in(worker, &meta, &sender, envelope, memory).await?;
         if endpoint.tells_of_limits() {
-            accepted.check_limits()?;
+            tell_of_limits(&accepted.limits, accepted.at)?;
         }
         event_id = accepted.event_id;
     }
@@ -112,15 +112,13 @@ async fn take_in(
     Ok(Accepted { event_id, limits, at: now })
 }
 
-impl Accepted {
-    /// A 429 if any limit was found, even where other items were kept.
-    fn check_limits(&self) -> Result<(), Rejection> {
-        match self.limits.header(self.at) {
-            None => Ok(()),
-            Some(limits) => {
-                let retry_after = self.limits.retry_after(self.at).unwrap_or_default().as_secs();
-                Err(Rejection::RateLimited { limits, retry_after })
-            }
+/// A 429 if any limit was found, even where other items were kept.
+pub(crate) fn tell_of_limits(limits: &RateLimits, now: SystemTime) -> Result<(), Rejection> {
+    match limits.header(now) {
+        None => Ok(()),
+        Some(header) => {
+            let retry_after = limits.retry_after(now).unwrap_or_default().as_secs();
+            Err(Rejection::RateLimited { limits: header, retry_after })
         }
     }
 }
@@ -180,9 +178,16 @@ fn project_id(text: &str) -> Result<u64, Rejection> {
 
 const SIGNATURE: HeaderName = HeaderName::from_static("x-sentry-relay-signature");
 
-/// `None`: the envelope must say itself who sent it.
+/// Who sent a request that must say so in its head.
+pub(crate) fn identify(path: PathParameters<'_>, head: &Parts) -> Result<Sender, Rejection> {
+    let project = path.project.map(project_id).transpose()?.unwrap_or_default();
+    let credentials = authenticate(false, path.key, head)?.ok_or(AuthError::Missing)?;
+    Ok(Sender { credentials, project, is_own_word: false })
+}
+
+/// `None`, where that may be: the envelope must say itself who sent it.
 fn authenticate(
-    endpoint: Endpoint,
+    may_be_missing: bool,
     path_key: Option<&str>,
     head: &Parts,
 ) -> Result<Option<Credentials>, Rejection> {
@@ -191,7 +196,7 @@ fn authenticate(
         head.headers.get(&SIGNATURE).is_some_and(|value| value.to_str().is_err());
     match credentials {
         Err(error @ (AuthError::Multiple | AuthError::Malformed(_))) => Err(error.into()),
-        Ok(None) if !endpoint.trusts_envelope() => Err(AuthError::Missing.into()),
+        Ok(None) if !may_be_missing => Err(AuthError::Missing.into()),
         _ if broken_signature => Err(Rejection::Signature),
         credentials => Ok(credentials?),
     }

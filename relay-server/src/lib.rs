@@ -38,6 +38,7 @@ mod settle;
 mod storing;
 mod target;
 mod upkeep;
+mod upload;
 
 pub use crate::client::{ClientError, HttpClient};
 pub use crate::config::Config;

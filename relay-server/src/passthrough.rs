@@ -71,7 +71,7 @@ pub(crate) async fn pass_through(
             return empty(StatusCode::BAD_REQUEST);
         }
     };
-    match worker.client.stream(request).await {
+    match worker.client.stream(request, worker.relay.config.http.timeout).await {
         Ok(answer) => hand_back(answer, client_decodes, worker.relay.config.limits.body_timeout),
         Err(error) => {
             let status = match &error {
@@ -120,21 +120,29 @@ fn rewrite(
     let query = head.uri.query().map(|query| format!("?{query}")).unwrap_or_default();
     let uri: Uri = format!("{origin}{path}{query}").parse()?;
 
-    let body = Bounded { inner: body, left: limit };
-    let body = match encoding {
-        ContentEncoding::Identity => body.boxed_unsync(),
-        _ => Decoded::new(body, encoding, limit).boxed_unsync(),
-    };
-    let mut forwarded = Request::new(body);
+    let mut forwarded = Request::new(decoded(body, encoding, limit));
     *forwarded.method_mut() = head.method;
     *forwarded.uri_mut() = uri;
     *forwarded.headers_mut() = head.headers;
     Ok(forwarded)
 }
 
+/// A request body as it goes on: plain, and failing once it is longer than `limit`.
+pub(crate) fn decoded(body: Incoming, encoding: ContentEncoding, limit: usize) -> RequestBody {
+    let body = Bounded { inner: body, left: limit };
+    match encoding {
+        ContentEncoding::Identity => body.boxed_unsync(),
+        _ => Decoded::new(body, encoding, limit).boxed_unsync(),
+    }
+}
+
 /// The upstream's answer as our own: its connection headers stay behind, and gzip that the client did not
 /// ask for is taken off.
-fn hand_back(answer: Response<Incoming>, client_decodes: bool, timeout: Duration) -> Reply {
+pub(crate) fn hand_back(
+    answer: Response<Incoming>,
+    client_decodes: bool,
+    timeout: Duration,
+) -> Reply {
     let (mut head, body) = answer.into_parts();
     let body = Patient { inner: body, timeout, patience: Box::pin(tokio::time::sleep(timeout)) };
     head.headers.remove(CONNECTION);
@@ -151,7 +159,7 @@ fn hand_back(answer: Response<Incoming>, client_decodes: bool, timeout: Duration
     Response::from_parts(head, ReplyBody::Stream(body))
 }
 
-fn is_too_large(error: &ClientError) -> bool {
+pub(crate) fn is_too_large(error: &ClientError) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
         if error.is::<TooLarge>()

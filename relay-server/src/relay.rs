@@ -9,7 +9,7 @@ use http::HeaderValue;
 use relay_compression::{ContentEncoding, EncodeError, Encoder, Level};
 use relay_dsn::ProjectKey;
 use relay_spool::{Dropped, Spool, SpoolError, Status, TargetId, WhenFull};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::body::BodyLimits;
 use crate::budget::Budget;
@@ -37,6 +37,8 @@ pub(crate) struct Relay {
     /// Everything that waits; `None` with `durability: memory`, except in capture mode, whose spool is in memory then.
     pub(crate) spool: Option<Spool>,
     destination: Destination,
+    /// Places for uploads that pass through.
+    pub(crate) uploads: Semaphore,
     /// Told when something that waits may go sooner than was known.
     pub(crate) changed: Arc<Notify>,
     phase: watch::Sender<Phase>,
@@ -130,6 +132,9 @@ impl Relay {
             pace,
             spool,
             destination,
+            uploads: Semaphore::new(
+                config.upload.max_concurrent_requests.min(Semaphore::MAX_PERMITS),
+            ),
             changed,
             phase: watch::Sender::new(Phase::Running),
             config,

@@ -15,12 +15,14 @@ use crate::endpoint::{Endpoint, PathParameters};
 use crate::ingest::{Arrival, ingest};
 use crate::relay::{Phase, Relay, Worker};
 use crate::reply::{Reply, empty, finish, json, method_not_allowed, preflight, text, with_cors};
+use crate::upload::{self, Step};
 use crate::{body, capture, passthrough};
 
 /// Every path we answer ourselves. Anything else below `/api/` is passed through to the upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Route {
     Ingest(Endpoint),
+    Upload(Step),
     Health,
     Live,
     CapturedList,
@@ -49,6 +51,8 @@ static ROUTES: LazyLock<Router<Route>> = LazyLock::new(|| {
         ("/api/{project_id}/integration/vercel/logs", Route::Ingest(Endpoint::VercelLogs)),
         ("/api/{project_id}/integration/vercel/logs/", Route::Ingest(Endpoint::VercelLogs)),
         ("/api/{project_id}/nel/", Route::Ingest(Endpoint::Nel)),
+        ("/api/{project_id}/upload/", Route::Upload(Step::Create)),
+        ("/api/{project_id}/upload/{upload}/", Route::Upload(Step::Append)),
         ("/api/0/relays/live/", Route::Live),
         ("/api/relay/healthcheck/{kind}/", Route::Health),
         ("/api/relay/events/", Route::CapturedList),
@@ -109,13 +113,19 @@ async fn route(
     let method = request.method();
     match matched.value {
         Route::Ingest(endpoint) => {
-            let method = method.clone();
-            let path = PathParameters {
-                project: matched.params.get("project_id"),
-                key: matched.params.get("key"),
-                slug: matched.params.get("slug"),
-            };
+            let (method, path) = (method.clone(), PathParameters::of(&matched.params));
             let answer = take_in(worker, peer, request, encoding, *endpoint, path).await;
+            with_cors(answer, &method)
+        }
+        Route::Upload(step) => {
+            let (method, path) = (method.clone(), PathParameters::of(&matched.params));
+            let answer = match &method {
+                &Method::OPTIONS => preflight(step.method()),
+                method if method == step.method() => {
+                    Box::pin(upload::upload(worker, peer, *step, path, encoding, request)).await
+                }
+                _ => unread(request, method_not_allowed(step.method())).await,
+            };
             with_cors(answer, &method)
         }
         Route::Health => health(relay, method, parameter("kind")),

@@ -92,6 +92,13 @@ impl Destination {
             Self::Project(to) => to.uri.clone(),
         }
     }
+
+    /// Where requests other than envelopes of `project` go; `rest` follows the project in the path.
+    pub(crate) fn uri(&self, project: u64, rest: &str) -> Result<Uri, http::uri::InvalidUri> {
+        let envelope = self.envelope_uri(project).to_string();
+        let base = envelope.strip_suffix("envelope/").unwrap_or(&envelope);
+        format!("{base}{rest}").parse()
+    }
 }
 
 /// The name of the target in the spool to which everything goes that has no other.

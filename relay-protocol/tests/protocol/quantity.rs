@@ -86,6 +86,27 @@ fn containers_count_their_items_and_their_bytes() {
 }
 
 #[test]
+fn a_body_of_a_foreign_protocol_counts_as_what_it_holds() {
+    for (kind, expected) in [
+        ("otel.spans+json", "span 1, span_indexed 1"),
+        ("otel.spans+protobuf", "span 1, span_indexed 1"),
+        ("otel.logs+protobuf", "log_item 1, log_byte 90"),
+        ("vercel.logs+ndjson", "log_item 1, log_byte 90"),
+        ("browser.nel+json", "log_item 1, log_byte 90"),
+        ("future", ""),
+    ] {
+        let content_type = format!("application/vnd.sentry.integration.{kind}");
+        let item = CountedItem {
+            item_type: "integration",
+            bytes: 90,
+            content_type: Some(&content_type),
+            ..CountedItem::default()
+        };
+        assert_eq!(counted(item), expected, "{kind}");
+    }
+}
+
+#[test]
 fn the_platform_tells_profiles_of_user_interfaces_from_those_of_backends() {
     let item = |item_type, platform| CountedItem {
         item_type,
@@ -118,7 +139,8 @@ proptest! {
         span_count: Option<u32>,
         platform in prop::option::of(Just("cocoa")),
     ) {
-        let quantities = CountedItem { item_type, bytes, item_count, span_count, platform }.quantities();
+        let item = CountedItem { item_type, bytes, item_count, span_count, platform, content_type: None };
+        let quantities = item.quantities();
         prop_assert_eq!(quantities.categories().len(), quantities.as_slice().len());
         let categories: DataCategories = (&quantities).into_iter().map(|&(category, _)| category).collect();
         prop_assert_eq!(categories, quantities.categories());

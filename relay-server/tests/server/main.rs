@@ -5,9 +5,11 @@ mod support;
 
 mod capture;
 mod durable;
+mod endpoints;
 mod hostile;
 mod http;
 mod proxying;
 mod settle;
 mod shutdown;
 mod statuses;
+mod uploads;
