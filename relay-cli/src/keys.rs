@@ -10,7 +10,7 @@ use relay_compression::ContentEncoding;
 
 use self::Field::{
     AtLeastOne, Bytes, Count, Encoding, Flag, Folder, Header, Limit, MaySeconds, Name, OffSeconds,
-    Path, Seconds,
+    Path, Room, Seconds,
 };
 use crate::byte_size::ByteSize;
 use crate::settings::Settings;
@@ -57,7 +57,7 @@ pub(crate) static KEYS: &[Key] = &[
     key("http.encoding", |s| Encoding(&mut s.server.http.encoding)),
     key("http.forward", |s| Flag(&mut s.server.http.forward)),
     key("http.ca_file", |s| Path(&mut s.server.http.ca_file)),
-    key("limits.max_memory", |s| Bytes(&mut s.server.limits.max_memory)),
+    key("limits.max_memory", |s| Room(&mut s.server.limits.max_memory)),
     key("limits.max_concurrent_requests", |s| {
         AtLeastOne(&mut s.server.limits.max_concurrent_requests)
     }),
@@ -70,7 +70,7 @@ pub(crate) static KEYS: &[Key] = &[
     key("limits.keepalive_timeout", |s| OffSeconds(&mut s.server.limits.keepalive_timeout)),
     key("limits.shutdown_timeout", |s| Seconds(&mut s.server.limits.shutdown_timeout))
         .or("RELAY_SHUTDOWN_TIMEOUT"),
-    key("limits.max_envelope_size", |s| Bytes(&mut s.server.limits.max_envelope_size)),
+    key("limits.max_envelope_size", |s| Room(&mut s.server.limits.max_envelope_size)),
     key("limits.max_event_size", |s| Bytes(&mut s.server.limits.items.max_event_size)),
     key("limits.max_attachment_size", |s| Bytes(&mut s.server.limits.items.max_attachment_size)),
     key("limits.max_attachments_size", |s| Bytes(&mut s.server.limits.items.max_attachments_size)),
@@ -115,12 +115,12 @@ pub(crate) static KEYS: &[Key] = &[
     key("upload.timeout", |s| Seconds(&mut s.server.upload.timeout)),
     key("spool.durability", |s| Name(&mut s.server.spool.durability)).or("RELAY_SPOOL_DURABILITY"),
     key("spool.path", |s| Folder(&mut s.server.spool.path)).or("RELAY_SPOOL_PATH"),
-    key("spool.max_disk_size", |s| Bytes(&mut s.server.spool.max_disk_size))
+    key("spool.max_disk_size", |s| Room(&mut s.server.spool.max_disk_size))
         .once("spool.envelopes.max_disk_size"),
     key("spool.max_age", |s| Seconds(&mut s.server.spool.max_age))
         .once("spool.envelopes.max_envelope_delay_secs"),
     key("spool.when_full", |s| Name(&mut s.server.spool.when_full)),
-    key("capture.max_size", |s| Bytes(&mut s.server.capture.max_size)),
+    key("capture.max_size", |s| Room(&mut s.server.capture.max_size)),
     key("logging.level", |s| Name(&mut s.logging.level)).or("RELAY_LOG_LEVEL"),
     key("logging.format", |s| Name(&mut s.logging.format)).or("RELAY_LOG_FORMAT"),
     key("routing.accept_unknown_items", |s| Flag(&mut s.server.accept_unknown_items)),
@@ -204,6 +204,8 @@ enum Field<'a> {
     /// A bound of at least one, or none.
     Limit(&'a mut Option<usize>),
     Bytes(&'a mut usize),
+    /// A size of something that must hold anything at all.
+    Room(&'a mut usize),
     Seconds(&'a mut Duration),
     /// `null` shows that there is no such time.
     MaySeconds(&'a mut Option<Duration>),
@@ -228,6 +230,10 @@ impl Field<'_> {
             AtLeastOne(count) => *count = at_least_one(value)?,
             Limit(limit) => *limit = Some(at_least_one(value)?),
             Bytes(size) => *size = byte_size(value)?,
+            Room(size) => match byte_size(value)? {
+                0 => return Err(InvalidValue("must not be 0: nothing would fit".to_owned())),
+                bytes => *size = bytes,
+            },
             Seconds(time) => *time = seconds(value)?,
             MaySeconds(time) | OffSeconds(time) => {
                 *time = Some(seconds(value)?).filter(|time| !time.is_zero());
@@ -263,7 +269,7 @@ impl Field<'_> {
             Count(count) => count.show(),
             AtLeastOne(count) => count.to_string(),
             Limit(limit) => limit.map_or_else(null, |count| count.to_string()),
-            Bytes(size) => ByteSize(*size).to_string(),
+            Bytes(size) | Room(size) => ByteSize(*size).to_string(),
             Seconds(time) => time.as_secs().to_string(),
             MaySeconds(time) => time.map_or_else(null, |time| time.as_secs().to_string()),
             OffSeconds(time) => time.unwrap_or_default().as_secs().to_string(),
@@ -414,6 +420,8 @@ mod tests {
             ("relay.port", Value::Integer(65536), "the number 65536 is too large"),
             ("relay.host", text(), "invalid IP address syntax"),
             ("relay.host", Value::Integer(1), "expected a text, found the number 1"),
+            ("spool.max_disk_size", Value::Integer(0), "must not be 0: nothing would fit"),
+            ("capture.max_size", Value::Text("0MiB".into()), "must not be 0: nothing would fit"),
             ("relay.mode", text(), "expected capture, proxy, static or managed"),
             ("relay.upstream", text(), "invalid upstream URL: bad URL format"),
             (

@@ -10,7 +10,9 @@ mod verify;
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 
-use relay_spool::{Filter, RecordId, RecordRef, Settings, Spool, Stored, TargetId, Totals, View};
+use relay_spool::{
+    Filter, RecordId, RecordRef, Removal, Settings, Spool, Stored, TargetId, Totals, View,
+};
 use serde_json::json;
 
 use crate::age::{Age, timestamp};
@@ -164,6 +166,7 @@ fn remove(
     filter: &Filter,
     last: RecordId,
     spared: &[RecordId],
+    removal: Removal,
 ) -> Result<Totals, Failed> {
     let mut progress = Progress::new("removing", Some(view.matching(filter)?.records));
     let mut removed = Totals::default();
@@ -175,7 +178,7 @@ fn remove(
         let is_meant = |record: &&Stored| record.id <= last && !spared.contains(&record.id);
         let records: Vec<RecordRef> =
             piece.iter().filter(is_meant).map(Stored::reference).collect();
-        removed += relay_spool::blocking(|reply| spool.discard(records, reply))?;
+        removed += relay_spool::blocking(|reply| spool.discard(records, removal, reply))?;
         progress.at(removed.records);
     }
     relay_spool::blocking(|reply| spool.give_back(reply))?;

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::body::BodyError;
 use crate::ledger::{Entry, Loss};
-use crate::record::Items;
+use crate::record::{Items, headers_to_text};
 use crate::rejection::{QueueError, Rejection};
 use crate::relay::Relay;
 use crate::reply::{Reply, empty, json, method_not_allowed, reply};
@@ -92,6 +92,7 @@ impl CaptureStore {
         relay: &Arc<Relay>,
         envelope: Envelope,
         (key, project): (ProjectKey, u64),
+        headers: &HeaderMap,
         received: SystemTime,
         entry: Entry<'_>,
     ) -> Result<(), Rejection> {
@@ -105,7 +106,8 @@ impl CaptureStore {
             item_count: u32::try_from(items).unwrap_or(u32::MAX),
             items: Items::of(envelope.items()).to_text(),
             encoding: "identity".to_owned(),
-            headers: String::new(),
+            // Nothing is sent from here; but what is exported may be, by another relay.
+            headers: headers_to_text(headers),
         };
         let record = NewRecord { meta, body: envelope.encode() };
         // From here on it is accounted for below, whatever becomes of the request.

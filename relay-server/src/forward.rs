@@ -128,7 +128,8 @@ async fn read(
     if stored.encoding == encoding {
         return Some((record, stored));
     }
-    match reencode(worker, &stored, encoding) {
+    let max_size = worker.relay.config.limits.max_envelope_size;
+    match reencode(worker, &stored, encoding, max_size.saturating_add(HEADERS)) {
         Some(body) => {
             // The envelope is accepted already: where the budget has no room for what it grows, it grows all the same.
             record.memory.insist(body.bytes.len().saturating_sub(stored.bytes.len()));
@@ -150,9 +151,17 @@ async fn body_of(spool: &Spool, id: RecordId) -> Result<Option<Bytes>, SpoolErro
     told.await.unwrap_or(Err(SpoolError::Closed))
 }
 
-fn reencode(worker: &Worker, body: &Body, encoding: ContentEncoding) -> Option<Body> {
-    // Made here, so that nothing is to be feared of its size.
-    let plain = relay_compression::decode(body.encoding, body.bytes.clone(), usize::MAX).ok()?;
+/// What the headers of an envelope may gain here over those that came in.
+const HEADERS: usize = 1024 * 1024;
+
+/// What waits may come from an archive that somebody else wrote, so that its size is not known to be sound.
+fn reencode(
+    worker: &Worker,
+    body: &Body,
+    encoding: ContentEncoding,
+    max_size: usize,
+) -> Option<Body> {
+    let plain = relay_compression::decode(body.encoding, body.bytes.clone(), max_size).ok()?;
     let bytes = worker.encode(encoding, [&plain[..]]).ok()?;
     Some(Body { bytes, encoding })
 }

@@ -267,7 +267,8 @@ async fn hand_over(
         if !sender.is_own_word {
             envelope.header_mut().dsn = Some(store.dsn(sender_of));
         }
-        return store.keep(relay, envelope, sender_of, received, entry).await;
+        let headers = upstream_headers(envelope.header(), &sender.credentials, sender_of.0);
+        return store.keep(relay, envelope, sender_of, &headers, received, entry).await;
     }
     match prepare(worker, copies, sender, received, memory).await {
         Ok(records) => storing::store(worker, records, entry).await.map_err(Rejection::Queue),

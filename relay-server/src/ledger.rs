@@ -70,8 +70,10 @@ pub(crate) enum Loss {
     Disconnected,
     /// Made way for newer captured envelopes.
     CaptureFull,
-    /// Deleted over the capture API.
+    /// Deleted over the capture API, or with `relay spool purge`.
     Purged,
+    /// Moved into an archive with `relay spool export --remove`.
+    Exported,
 }
 
 impl fmt::Display for Loss {
@@ -95,6 +97,7 @@ impl fmt::Display for Loss {
             Self::Disconnected => f.write_str("disconnected"),
             Self::CaptureFull => f.write_str("capture_full"),
             Self::Purged => f.write_str("purged"),
+            Self::Exported => f.write_str("exported"),
         }
     }
 }

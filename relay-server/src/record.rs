@@ -178,7 +178,7 @@ pub(crate) fn common_headers() -> HeaderMap {
 }
 
 /// A line per header, without those that all have.
-fn headers_to_text(headers: &HeaderMap) -> String {
+pub(crate) fn headers_to_text(headers: &HeaderMap) -> String {
     let mut text = String::new();
     for (name, value) in headers {
         // Values were made of texts, so that none is left out here.

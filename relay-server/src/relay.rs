@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use relay_compression::{ContentEncoding, EncodeError, Encoder, Level};
 use relay_dsn::ProjectKey;
-use relay_spool::{Dropped, Spool, SpoolError, Status, TargetId, WhenFull};
+use relay_spool::{Dropped, Removal, Spool, SpoolError, Status, TargetId, WhenFull};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::body::BodyLimits;
@@ -120,6 +120,7 @@ impl Relay {
             // What a damaged file took with it since it was opened waited as well.
             ledger.recovered(status.total().items + status.lost_items);
             tell_of_strays(spool, &status, &destination)?;
+            account_for_removed(spool, &ledger)?;
         }
         Ok(Self {
             budget,
@@ -251,6 +252,28 @@ impl Relay {
     pub(crate) async fn stopping(&self) {
         self.reached(Phase::Draining).await;
     }
+}
+
+/// What tools took out of the spool while no relay ran had waited, and does no more.
+fn account_for_removed(spool: &Spool, ledger: &Ledger) -> Result<(), SpoolError> {
+    let (mut purged, mut exported) = (0, 0);
+    for entry in relay_spool::blocking(|reply| spool.take_removed(reply))? {
+        ledger.recovered(entry.item_count);
+        let (sum, loss) = match entry.removal {
+            Removal::Purged => (&mut purged, Loss::Purged),
+            Removal::Exported => (&mut exported, Loss::Exported),
+        };
+        *sum += entry.item_count;
+        ledger.lost(entry.item_count, &loss);
+    }
+    if purged + exported > 0 {
+        tracing::info!(
+            purged,
+            exported,
+            "items were removed from the spool since a relay last ran on it"
+        );
+    }
+    Ok(())
 }
 
 /// Tells the log of what waits for targets that the configuration does not name any more.

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
+use std::str::FromStr as _;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -11,20 +12,20 @@ use crate::record::{from_millis, to_millis};
 use crate::spool::Sync;
 use crate::status::Totals;
 use crate::{
-    Dropped, Fault, FaultKind, Filter, Meta, NewRecord, RecordId, Schedule, SpoolError, Stored,
-    TargetId,
+    Dropped, Fault, FaultKind, Filter, Meta, NewRecord, RecordId, Removal, Removed, Schedule,
+    SpoolError, Stored, TargetId,
 };
 
 /// The name of the database in a spool folder.
 pub(crate) const DATABASE_FILE: &str = "spool.db";
 
 /// The format of the file, in `PRAGMA user_version`.
-pub(crate) const FORMAT: i64 = 1;
+pub(crate) const FORMAT: i64 = 2;
 
 /// `relay` in the header of the file (`PRAGMA application_id`), for `file` and for ourselves.
 const APPLICATION_ID: i64 = 0x726c_7931;
 
-/// Format 1. `docs/operations.md` describes it for operators.
+/// Format 2. `docs/operations.md` describes it for operators.
 const SCHEMA: &str = "
 CREATE TABLE target (
     id      INTEGER PRIMARY KEY,
@@ -32,7 +33,8 @@ CREATE TABLE target (
     records INTEGER NOT NULL DEFAULT 0,
     items   INTEGER NOT NULL DEFAULT 0,
     bytes   INTEGER NOT NULL DEFAULT 0,
-    last_id INTEGER NOT NULL DEFAULT 0
+    last_id INTEGER NOT NULL DEFAULT 0,
+    newest  INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE record (
     id            INTEGER PRIMARY KEY,
@@ -41,6 +43,7 @@ CREATE TABLE record (
     attempts      INTEGER NOT NULL DEFAULT 0,
     refused_since INTEGER,
     received      INTEGER NOT NULL,
+    early         INTEGER NOT NULL DEFAULT 0,
     project       INTEGER NOT NULL,
     key           TEXT NOT NULL,
     event_id      TEXT,
@@ -53,6 +56,36 @@ CREATE TABLE record (
     body          BLOB NOT NULL
 ) STRICT;
 CREATE INDEX record_order ON record (target, due);
+";
+
+/// What format 2 has and format 1 had not, beside two columns.
+const SINCE_2: &str = "
+CREATE INDEX record_early ON record (received) WHERE early = 1;
+CREATE TABLE removed (
+    target     INTEGER NOT NULL REFERENCES target (id),
+    project    INTEGER NOT NULL,
+    key        TEXT NOT NULL,
+    items      TEXT NOT NULL,
+    reason     TEXT NOT NULL,
+    records    INTEGER NOT NULL,
+    item_count INTEGER NOT NULL,
+    PRIMARY KEY (target, project, key, items, reason)
+) STRICT, WITHOUT ROWID;
+";
+
+/// How far a record may be older than one that was stored before it without being found by its own age: the clocks and
+/// threads of one process are not further apart. In milliseconds.
+pub(crate) const EARLY: i64 = 1000;
+
+/// Makes format 2 of format 1.
+const TO_2: &str = "
+ALTER TABLE target ADD COLUMN newest INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE record ADD COLUMN early INTEGER NOT NULL DEFAULT 0;
+UPDATE target SET newest = (SELECT coalesce(max(received), 0) FROM record);
+UPDATE record SET early = 1 WHERE id IN (
+    SELECT id FROM (SELECT id, received, max(received) OVER (ORDER BY id) AS newest FROM record)
+    WHERE received < newest - 1000
+);
 ";
 
 /// What [`stored`] reads, in its order.
@@ -75,6 +108,8 @@ macro_rules! passes {
 #[derive(Debug)]
 pub(crate) struct Database {
     connection: Connection,
+    /// Of the file, as it was found.
+    pub(crate) format: i64,
 }
 
 /// Why a file cannot be used as it is.
@@ -129,7 +164,8 @@ impl Database {
         let connection = Connection::open_with_flags(folder.join(DATABASE_FILE), flags)?;
         connection.execute_batch("PRAGMA query_only = ON;")?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
-        Ok((check_format(&connection)? != 0).then_some(Self { connection }))
+        let format = check_format(&connection)?;
+        Ok((format != 0).then_some(Self { connection, format }))
     }
 
     fn prepare(connection: Connection, sync: Sync) -> Result<Self, Unusable> {
@@ -153,13 +189,21 @@ impl Database {
             Sync::Disk => "PRAGMA synchronous = FULL;",
             Sync::System => "PRAGMA synchronous = OFF;",
         })?;
-        if check_format(&connection)? == 0 {
+        let found = check_format(&connection)?;
+        let steps: &[&str] = match found {
+            0 => &[SCHEMA, SINCE_2],
+            1 if !has_table(&connection, "removed")? => &[TO_2, SINCE_2],
+            // The number alone is wrong: somebody wrote into the file.
+            1 => &[""],
+            _ => &[],
+        };
+        if !steps.is_empty() {
             connection.execute_batch(&format!(
-                "BEGIN IMMEDIATE; {SCHEMA} PRAGMA application_id = {APPLICATION_ID}; \
-                 PRAGMA user_version = {FORMAT}; COMMIT;"
+                "BEGIN IMMEDIATE; {} PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; COMMIT;",
+                steps.concat()
             ))?;
         }
-        Ok(Self { connection })
+        Ok(Self { connection, format: FORMAT })
     }
 
     /// Runs `work` in one transaction: all of it, or nothing.
@@ -230,17 +274,26 @@ impl Database {
         Ok(RecordId(id))
     }
 
+    /// When the record that was received last of all was received, in milliseconds.
+    pub(crate) fn newest(&self) -> Result<i64, Fault> {
+        Ok(self
+            .connection
+            .query_row("SELECT coalesce(max(newest), 0) FROM target", [], |row| row.get(0))?)
+    }
+
     pub(crate) fn set_totals(
         &self,
         target: TargetId,
         totals: Totals,
         last: RecordId,
+        newest: i64,
     ) -> Result<(), Fault> {
         self.connection
             .prepare_cached(
-                "UPDATE target SET records = ?2, items = ?3, bytes = ?4, last_id = max(last_id, ?5) WHERE id = ?1",
+                "UPDATE target SET records = ?2, items = ?3, bytes = ?4, last_id = max(last_id, ?5), \
+                 newest = max(newest, ?6) WHERE id = ?1",
             )?
-            .execute((target.0, totals.records, totals.items, totals.bytes, last.0))?;
+            .execute((target.0, totals.records, totals.items, totals.bytes, last.0, newest))?;
         Ok(())
     }
 
@@ -254,18 +307,20 @@ impl Database {
         })?)
     }
 
+    /// Stores a record; `early` if it is older than ones before it.
     pub(crate) fn insert(
         &self,
         id: RecordId,
         record: &NewRecord,
         schedule: &Schedule,
+        early: bool,
     ) -> Result<(), Fault> {
         let NewRecord { meta, body } = record;
         self.connection
             .prepare_cached(
-                "INSERT INTO record (id, target, due, attempts, refused_since, received, project, key, event_id, \
-                 item_count, items, encoding, headers, size, checksum, body) VALUES (:id, :target, :due, :attempts, \
-                 :refused, :received, :project, :key, :event_id, :item_count, :items, :encoding, :headers, :size, \
+                "INSERT INTO record (id, target, due, attempts, refused_since, received, early, project, key, \
+                 event_id, item_count, items, encoding, headers, size, checksum, body) VALUES (:id, :target, :due, \
+                 :attempts, :refused, :received, :early, :project, :key, :event_id, :item_count, :items, :encoding, :headers, :size, \
                  :checksum, :body)",
             )?
             .execute(named_params! {
@@ -275,6 +330,7 @@ impl Database {
                 ":attempts": schedule.attempts,
                 ":refused": schedule.refused_since.map(to_millis),
                 ":received": to_millis(meta.received),
+                ":early": early,
                 // As it is in the 63 bits that anybody uses; the rest survives as a negative number.
                 ":project": meta.project.cast_signed(),
                 ":key": meta.key,
@@ -449,28 +505,96 @@ impl Database {
     }
 
     /// When the oldest record was received, and which it is.
+    ///
+    /// Numbers and ages go together, but for records that are marked as early. The record with the lowest number is
+    /// older than all that are not; if it is early itself, the oldest of those is older still.
     pub(crate) fn oldest(&self) -> Result<Option<(Dropped, SystemTime)>, Fault> {
-        let row = self
-            .connection
-            .prepare_cached(
-                "SELECT id, target, item_count, received FROM record ORDER BY id LIMIT 1",
-            )?
-            .query_row([], |row| Ok((dropped(row)?, from_millis(row.get(3)?))))
-            .optional()?;
-        Ok(row)
+        let oldest = |statement: &str| -> Result<Option<(Dropped, i64)>, Fault> {
+            let mut statement = self.connection.prepare_cached(statement)?;
+            Ok(statement.query_row([], |row| Ok((dropped(row)?, row.get(3)?))).optional()?)
+        };
+        let first =
+            oldest("SELECT id, target, item_count, received FROM record ORDER BY id LIMIT 1")?;
+        let early = oldest(
+            "SELECT id, target, item_count, received FROM record WHERE early = 1 ORDER BY received, id LIMIT 1",
+        )?;
+        let oldest = first.into_iter().chain(early).min_by_key(|(_, received)| *received);
+        Ok(oldest.map(|(record, received)| (record, from_millis(received))))
     }
 
     /// When the oldest record of `target` was received.
     pub(crate) fn oldest_of(&self, target: TargetId) -> Result<Option<SystemTime>, Fault> {
-        // The inner query reads the index alone.
+        // The innermost query reads an index alone.
         let received: Option<i64> = self
             .connection
             .prepare_cached(
-                "SELECT received FROM record WHERE id = (SELECT min(id) FROM record WHERE target = ?1)",
+                "SELECT min(received) FROM (\
+                    SELECT received FROM record WHERE id = (SELECT min(id) FROM record WHERE target = ?1) \
+                    UNION ALL \
+                    SELECT min(received) FROM record WHERE early = 1 AND target = ?1)",
             )?
-            .query_row([target.0], |row| row.get(0))
-            .optional()?;
+            .query_row([target.0], |row| row.get(0))?;
         Ok(received.map(from_millis))
+    }
+
+    /// Adds the record `id` to the account of what was removed by hand.
+    pub(crate) fn account_for(&self, id: RecordId, removal: Removal) -> Result<(), Fault> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO removed (target, project, key, items, reason, records, item_count) \
+                 SELECT target, project, key, items, ?2, 1, item_count FROM record WHERE id = ?1 \
+                 ON CONFLICT DO UPDATE SET records = records + 1, item_count = item_count + excluded.item_count",
+            )?
+            .execute((id.0, removal.as_str()))?;
+        Ok(())
+    }
+
+    /// The account of what was removed by hand.
+    pub(crate) fn removed(&self) -> Result<Vec<Removed>, Fault> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT target, project, key, items, reason, records, item_count FROM removed ORDER BY target, project, key",
+        )?;
+        let rows = statement.query_map([], |row| {
+            let reason: String = row.get(4)?;
+            let removed = Removed {
+                target: TargetId(row.get(0)?),
+                project: row.get::<_, i64>(1)?.cast_unsigned(),
+                key: row.get(2)?,
+                items: row.get(3)?,
+                // Another word can only come from a damaged file.
+                removal: Removal::from_str(&reason).unwrap_or(Removal::Purged),
+                records: row.get(5)?,
+                item_count: row.get(6)?,
+            };
+            Ok(removed)
+        })?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// Closes the account of what was removed by hand.
+    pub(crate) fn clear_removed(&self) -> Result<(), Fault> {
+        self.connection.prepare_cached("DELETE FROM removed")?.execute([])?;
+        Ok(())
+    }
+
+    /// Carries an entry over from another file.
+    pub(crate) fn insert_removed(&self, entry: &Removed) -> Result<(), Fault> {
+        self.connection
+            .prepare_cached(
+                "INSERT INTO removed (target, project, key, items, reason, records, item_count) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO UPDATE SET \
+                 records = records + excluded.records, item_count = item_count + excluded.item_count",
+            )?
+            .execute((
+                entry.target.0,
+                entry.project.cast_signed(),
+                &entry.key,
+                &entry.items,
+                entry.removal.as_str(),
+                entry.records,
+                entry.item_count,
+            ))?;
+        Ok(())
     }
 
     /// The record of `target` to give up first: the oldest that waits for no time, else the one that is due first.
@@ -573,11 +697,16 @@ fn check_format(connection: &Connection) -> Result<i64, Unusable> {
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     match found {
         0 if tables == 0 => Ok(0),
-        FORMAT => Ok(found),
+        1..=FORMAT => Ok(found),
         found if found > FORMAT => Err(Unusable::Newer(found)),
         // Somebody else's database under our name.
         _ => Err(not_a_spool()),
     }
+}
+
+fn has_table(connection: &Connection, name: &str) -> Result<bool, Unusable> {
+    let sql = "SELECT count(*) > 0 FROM sqlite_schema WHERE type = 'table' AND name = ?1";
+    Ok(connection.query_row(sql, [name], |row| row.get(0))?)
 }
 
 fn dropped(row: &Row<'_>) -> rusqlite::Result<Dropped> {

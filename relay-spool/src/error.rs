@@ -38,6 +38,19 @@ pub enum OpenError {
         /// The last version known here.
         known: i64,
     },
+    /// An earlier version of this software wrote the file, and no relay has opened it since.
+    #[error(
+        "the spool in {} has format {found}, this version writes {known}: it is brought up to date when a relay is \
+         started on it", folder.display()
+    )]
+    Older {
+        /// The folder.
+        folder: PathBuf,
+        /// The version in the file.
+        found: i64,
+        /// The version written here.
+        known: i64,
+    },
     /// There is no spool in the folder.
     #[error("there is no spool in {}", folder.display())]
     Missing {

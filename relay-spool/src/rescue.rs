@@ -8,11 +8,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::database::{DATABASE_FILE, Database, Unusable};
+use crate::database::{DATABASE_FILE, Database, EARLY, Unusable};
 use crate::record::to_millis;
 use crate::spool::Sync;
 use crate::status::Totals;
-use crate::{Fault, FaultKind, NewRecord, RecordId, Stored, TargetId};
+use crate::{Fault, FaultKind, NewRecord, RecordId, Removed, Stored, TargetId};
 
 /// A folder beside the database, in which the new one is made.
 const RESCUE_FOLDER: &str = "rescue";
@@ -103,10 +103,13 @@ fn copy(
     let mut targets: Vec<(TargetId, String)> = known.to_vec();
     let on_disk = old.as_ref().and_then(|old| old.targets().ok()).unwrap_or_default();
     targets.extend(on_disk.into_iter().map(|(id, name, _)| (id, name)));
+    // Removed by hand, and not asked for yet. An old format has none.
+    let removed = old.as_ref().and_then(|old| old.removed().ok()).unwrap_or_default();
     let mut survivors =
         old.map(|old| Survivors { after: RecordId::default(), last: last_of(&old, last), old });
     // The last number that was given may have been lost: the next ones are beyond all that counting could have reached.
     let mut last = last.max(RecordId(to_millis(SystemTime::now())));
+    let mut newest = 0;
     let mut new_ids: Vec<(TargetId, TargetId, Totals)> = Vec::new();
     if targets.is_empty() {
         // It is kept with the targets.
@@ -140,16 +143,26 @@ fn copy(
                     items: record.meta.item_count.into(),
                     bytes: record.size(),
                 };
-                new.insert(stored.id, &record, &stored.schedule)?;
+                let received = to_millis(record.meta.received);
+                let early = received < newest - EARLY;
+                newest = newest.max(received);
+                new.insert(stored.id, &record, &stored.schedule, early)?;
                 last = last.max(stored.id);
             }
             for (_, target, totals) in &new_ids {
-                new.set_totals(*target, *totals, last)?;
+                new.set_totals(*target, *totals, last, newest)?;
             }
             Ok(())
         })?;
         if piece.is_empty() {
-            return Ok(());
+            return new.transaction(|new| {
+                for entry in removed {
+                    let target = new_ids.iter().find(|(id, ..)| *id == entry.target);
+                    let Some((_, target, _)) = target else { continue };
+                    new.insert_removed(&Removed { target: *target, ..entry })?;
+                }
+                Ok(())
+            });
         }
     }
 }

@@ -14,8 +14,8 @@ use crate::inbox::{Closed, Inbox};
 use crate::lock::FolderLock;
 use crate::writer::Writer;
 use crate::{
-    ArchiveReader, Dropped, ImportError, NewRecord, OpenError, RecordId, RecordRef, Schedule,
-    SpoolError, Status, Stored, TargetId, Totals,
+    ArchiveReader, Dropped, ImportError, NewRecord, OpenError, RecordId, RecordRef, Removal,
+    Removed, Schedule, SpoolError, Status, Stored, TargetId, Totals,
 };
 
 /// How a spool is kept.
@@ -318,13 +318,24 @@ impl Spool {
         self.ask(move |writer| writer.clear(target, limit), reply);
     }
 
-    /// Removes these records; the reply comes when that is on the disk, and says how much it was.
+    /// Removes these records by hand; the reply comes when that is on the disk, and says how much it was.
+    ///
+    /// The file keeps account of them until somebody asks with [`take_removed`](Self::take_removed).
     pub fn discard(
         &self,
         records: Vec<RecordRef>,
+        removal: Removal,
         reply: impl FnOnce(Result<Totals, SpoolError>) + Send + 'static,
     ) {
-        self.ask(move |writer| writer.discard(&records), reply);
+        self.ask(move |writer| writer.discard(&records, removal), reply);
+    }
+
+    /// What was removed by hand since this was last asked. Whoever asks accounts for it from now on.
+    pub fn take_removed(
+        &self,
+        reply: impl FnOnce(Result<Vec<Removed>, SpoolError>) + Send + 'static,
+    ) {
+        self.ask(Writer::take_removed, reply);
     }
 
     /// Gives the space of what was removed back to the file system, all of it at once, as far as the file goes when it

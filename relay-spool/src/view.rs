@@ -10,8 +10,8 @@ use crate::database::{DATABASE_FILE, Database, FORMAT, Unusable};
 use crate::lock::FolderLock;
 use crate::rescue::{is_set_aside, unknown_target};
 use crate::{
-    ArchiveWriter, ArchivedRecord, ExportError, Filter, OpenError, RecordId, SpoolError, Stored,
-    TargetId, Totals, Wanted,
+    ArchiveWriter, ArchivedRecord, ExportError, Filter, OpenError, RecordId, Removed, SpoolError,
+    Stored, TargetId, Totals, Wanted,
 };
 
 /// So many records are read at once.
@@ -44,6 +44,10 @@ impl View {
         })?;
         // Whoever made the file has not come further, or is just about to.
         let database = database.ok_or_else(missing)?;
+        if database.format < FORMAT {
+            let (found, known) = (database.format, FORMAT);
+            return Err(OpenError::Older { folder: folder.to_owned(), found, known });
+        }
         Ok(Self { folder: folder.to_owned(), database })
     }
 
@@ -59,6 +63,15 @@ impl View {
     /// If the file cannot be read.
     pub fn targets(&self) -> Result<Vec<(TargetId, String, Totals)>, SpoolError> {
         Ok(self.database.targets()?)
+    }
+
+    /// What was removed by hand since a relay last asked, see [`Spool::take_removed`](crate::Spool::take_removed).
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read.
+    pub fn removed(&self) -> Result<Vec<Removed>, SpoolError> {
+        Ok(self.database.removed()?)
     }
 
     /// At most `limit` records behind `after`, oldest first, whatever they wait for.

@@ -8,14 +8,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
-use crate::database::{DATABASE_FILE, Database, FORMAT, Unusable};
+use crate::database::{DATABASE_FILE, Database, EARLY, FORMAT, Unusable};
 use crate::error::{LONGEST_NAME, MOST_TARGETS};
 use crate::inbox::{Inbox, Turn, Window};
+use crate::record::to_millis;
 use crate::spool::{Append, Appended, Loaded, Note, Settings, Wanted, WhenFull};
 use crate::status::{Status, Totals};
 use crate::{
     ArchiveReader, ArchivedRecord, Dropped, Fault, FaultKind, ImportError, Imported, NewRecord,
-    OpenError, RecordId, RecordRef, Schedule, SpoolError, Stored, TargetId, rescue,
+    OpenError, RecordId, RecordRef, Removal, Removed, Schedule, SpoolError, Stored, TargetId,
+    rescue,
 };
 
 pub(crate) struct Writer {
@@ -34,6 +36,8 @@ pub(crate) struct Writer {
     company: usize,
     /// Records up to this number may have been lost with a damaged file.
     damaged_until: RecordId,
+    /// Those of them that were given up since: whoever still asks to remove one had not lost it.
+    given_up: HashSet<RecordId>,
     rescued: Option<Instant>,
     tended: Option<Instant>,
     /// Whether there is something to tend to even if nothing comes.
@@ -48,6 +52,8 @@ pub(crate) struct Writer {
 struct Books {
     targets: Vec<Account>,
     last_id: RecordId,
+    /// When the record that was received last of all was received, in milliseconds.
+    newest: i64,
 }
 
 #[derive(Debug, Clone)]
@@ -96,6 +102,7 @@ impl Writer {
             notes: Vec::new(),
             company: 0,
             damaged_until: RecordId::default(),
+            given_up: HashSet::new(),
             rescued: None,
             tended: None,
             restless: false,
@@ -159,12 +166,16 @@ impl Writer {
     fn commit(&mut self, appends: Vec<Append>) {
         self.company = appends.len();
         let notes = std::mem::take(&mut self.notes);
+        let given_up = std::mem::take(&mut self.given_up);
         let (settings, damaged_until) = (self.settings.clone(), self.damaged_until);
         let started = Instant::now();
         let done = self.write(|database, books| {
             let mut found = 0;
             for note in &notes {
-                found += books.note(database, note, damaged_until)?;
+                let items = books.note(database, note, damaged_until)?;
+                if note.removes().is_none_or(|id| !given_up.contains(&id)) {
+                    found += items;
+                }
             }
             let appended = appends
                 .iter()
@@ -172,8 +183,13 @@ impl Writer {
                 .collect::<Result<Vec<_>, Fault>>()?;
             Ok((found, appended))
         });
+        self.given_up.extend(given_up);
         match done {
             Ok((found, appended)) => {
+                for note in &notes {
+                    note.removes().map(|id| self.given_up.remove(&id));
+                }
+                self.remember_given_up(appended.iter().flat_map(|appended| &appended.dropped));
                 {
                     let mut status = self.status();
                     status.commits.add(started.elapsed());
@@ -293,7 +309,13 @@ impl Writer {
         }
         let dropped =
             self.write(|database, books| books.drop_while(database, limit, is_too_old))?;
+        self.remember_given_up(&dropped);
         Ok(self.without_removed(dropped))
+    }
+
+    fn remember_given_up<'a>(&mut self, dropped: impl IntoIterator<Item = &'a Dropped>) {
+        let until = self.damaged_until;
+        self.given_up.extend(dropped.into_iter().map(|record| record.id).filter(|id| *id <= until));
     }
 
     /// Leaves out what was to be removed anyway, and could not be yet.
@@ -310,18 +332,36 @@ impl Writer {
         target: TargetId,
         limit: usize,
     ) -> Result<Vec<Dropped>, SpoolError> {
-        Ok(self.write(|database, books| {
+        let dropped = self.write(|database, books| {
             books.drop_while(database, limit, |database| database.first_of(target))
-        })?)
+        })?;
+        self.remember_given_up(&dropped);
+        Ok(dropped)
     }
 
-    pub(crate) fn discard(&mut self, records: &[RecordRef]) -> Result<Totals, SpoolError> {
+    pub(crate) fn discard(
+        &mut self,
+        records: &[RecordRef],
+        removal: Removal,
+    ) -> Result<Totals, SpoolError> {
         Ok(self.write(|database, books| {
             let mut discarded = Totals::default();
             for record in records {
+                database.account_for(record.id, removal)?;
                 discarded += books.remove(database, record.id)?.unwrap_or_default();
             }
             Ok(discarded)
+        })?)
+    }
+
+    pub(crate) fn take_removed(&mut self) -> Result<Vec<Removed>, SpoolError> {
+        if self.read(Database::removed)?.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.write(|database, _| {
+            let removed = database.removed()?;
+            database.clear_removed()?;
+            Ok(removed)
         })?)
     }
 
@@ -480,7 +520,11 @@ impl Writer {
         let targets = database.targets()?.into_iter();
         let targets =
             targets.map(|(id, name, totals)| Account::new(id, &name, totals, named(id))).collect();
-        self.books = Books { targets, last_id: database.last_id()?.max(self.books.last_id) };
+        self.books = Books {
+            targets,
+            last_id: database.last_id()?.max(self.books.last_id),
+            newest: database.newest()?.max(self.books.newest),
+        };
         self.database = Some(database);
         self.identity = self.folder.as_deref().and_then(identity);
         Ok(())
@@ -608,7 +652,10 @@ impl Books {
             // SQLite's numbers end there; only a damaged file can come near.
             let next = self.last_id.0.checked_add(1);
             self.last_id.0 = next.ok_or(std::io::Error::other("there are no more numbers"))?;
-            database.insert(self.last_id, record, &Schedule::default())?;
+            let received = to_millis(record.meta.received);
+            let early = received < self.newest.saturating_sub(EARLY);
+            self.newest = self.newest.max(received);
+            database.insert(self.last_id, record, &Schedule::default(), early)?;
             let added = Totals { records: 1, items: record.meta.item_count.into(), bytes: size };
             if let Some(account) = self.account(target) {
                 account.totals += added;
@@ -710,9 +757,9 @@ impl Books {
 
     /// Writes down what has changed.
     fn save(&mut self, database: &Database) -> Result<(), Fault> {
-        let last_id = self.last_id;
+        let (last_id, newest) = (self.last_id, self.newest);
         for account in self.targets.iter_mut().filter(|account| account.changed) {
-            database.set_totals(account.id, account.totals, last_id)?;
+            database.set_totals(account.id, account.totals, last_id, newest)?;
             account.changed = false;
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::Path;
 
-use relay_spool::{Settings, Spool, View};
+use relay_spool::{Removal, Settings, Spool, View};
 
 use super::{Failed, Output, count, filter, remove, totals_json};
 use crate::args::FilterArgs;
@@ -34,7 +34,7 @@ pub(super) fn purge(
             return Ok(());
         }
     }
-    let removed = remove(&spool, &view, &filter, view.last()?, &[])?;
+    let removed = remove(&spool, &view, &filter, view.last()?, &[], Removal::Purged)?;
     // It leaves the log behind otherwise.
     drop(view);
     spool.close();

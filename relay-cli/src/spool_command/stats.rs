@@ -4,10 +4,10 @@ use std::io::Write;
 use std::path::Path;
 use std::time::SystemTime;
 
-use relay_spool::{Totals, View};
+use relay_spool::{Removal, Totals, View};
 use serde_json::json;
 
-use super::{Failed, Output, totals_json};
+use super::{Failed, Output, count, totals_json};
 use crate::age::{Age, timestamp};
 use crate::byte_size::Rounded;
 use crate::printable::printable;
@@ -23,6 +23,7 @@ pub(super) fn stats(view: &View, folder: &Path, out: &mut Output) -> Result<(), 
         targets.push((name, totals, view.oldest_of(id)?));
     }
     let oldest = targets.iter().filter_map(|(.., oldest)| *oldest).min();
+    let removed = removed(view)?;
 
     if out.json {
         let mut json = json!({
@@ -36,6 +37,10 @@ pub(super) fn stats(view: &View, folder: &Path, out: &mut Output) -> Result<(), 
             "total": totals_json(total),
             "oldest": oldest.map(timestamp),
         });
+        for (removal, totals) in &removed {
+            let Totals { records, items, .. } = totals;
+            json["removed"][removal.as_str()] = json!({ "records": records, "items": items });
+        }
         json["targets"] = targets
             .iter()
             .map(|(name, totals, oldest)| {
@@ -69,5 +74,27 @@ pub(super) fn stats(view: &View, folder: &Path, out: &mut Output) -> Result<(), 
             oldest.map_or("-".to_owned(), |oldest| Age::between(oldest, now).to_string()),
         ]);
     }
-    Ok(table.write(sink)?)
+    table.write(sink)?;
+    for (removal, totals) in removed {
+        writeln!(
+            sink,
+            "\n{}, and not accounted for by a relay yet: {}",
+            removal.as_str(),
+            count(totals)
+        )?;
+    }
+    Ok(())
+}
+
+/// What was removed by hand since a relay last ran, by the reason. Of the bytes nobody kept account.
+fn removed(view: &View) -> Result<Vec<(Removal, Totals)>, Failed> {
+    let mut removed: Vec<(Removal, Totals)> = Vec::new();
+    for entry in view.removed()? {
+        let totals = Totals { records: entry.records, items: entry.item_count, bytes: 0 };
+        match removed.iter_mut().find(|(removal, _)| *removal == entry.removal) {
+            Some((_, sum)) => *sum += totals,
+            None => removed.push((entry.removal, totals)),
+        }
+    }
+    Ok(removed)
 }

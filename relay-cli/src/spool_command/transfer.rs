@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
-use relay_spool::{ArchiveReader, ArchiveWriter, Exported, Settings, Spool, View};
+use relay_spool::{ArchiveReader, ArchiveWriter, Exported, Removal, Settings, Spool, View};
 use serde_json::json;
 
 use super::{Failed, Output, count, filter, remove, totals_json};
@@ -59,7 +59,7 @@ pub(super) fn export(
 
     let mut removed = false;
     if let Some(spool) = spool {
-        remove(&spool, &view, &filter, exported.last, &exported.damaged)?;
+        remove(&spool, &view, &filter, exported.last, &exported.damaged, Removal::Exported)?;
         drop(view);
         spool.close();
         removed = true;

@@ -513,7 +513,12 @@ fn purge_removes_what_is_meant_and_only_that() {
     assert_eq!(ids(&folder, &[]), [1, 3]);
     assert_eq!(purge(&["--target", "us"]), "removed 0 records with 0 items\n");
     assert_eq!(purge(&["--all"]), "removed 2 records with 3 items\n");
-    assert_eq!(object(&folder, &["stats"])["total"]["bytes"], json!(0));
+    let stats = object(&folder, &["stats"]);
+    assert_eq!(stats["total"]["bytes"], json!(0));
+    assert_eq!(stats["removed"], json!({ "purged": { "records": 3, "items": 4 } }));
+    let stats = fine(folder.outcome(&["spool", "stats"]));
+    let told = "\npurged, and not accounted for by a relay yet: 3 records with 4 items\n";
+    assert!(stats.ends_with(told), "{stats}");
     // What was given is not given again.
     let spool = open(&folder);
     assert_eq!(store(&spool, "eu", |_| {}), RecordId::new(4));
@@ -553,7 +558,7 @@ fn a_spool_of_a_later_version_is_left_alone() {
     for command in [&["ls"][..], &["purge", "--all", "--yes"]] {
         assert_eq!(
             failure(&folder, &[&["spool"], command].concat()),
-            "error: the spool in .relay/spool has format 9, this version reads up to 1: use the version that wrote \
+            "error: the spool in .relay/spool has format 9, this version reads up to 2: use the version that wrote \
              it, or move the file away\n"
         );
     }
@@ -603,4 +608,34 @@ fn what_waits_at_one_relay_is_carried_to_another_by_file_and_delivered() {
     let request = server.request();
     assert!(request.head.starts_with("POST /api/42/envelope/ HTTP/1.1\r\n"), "{request:?}");
     assert!(request.head.contains(&format!("sentry_key={KEY}")), "{request:?}");
+}
+
+#[test]
+fn what_was_captured_on_a_laptop_is_sent_on_by_a_relay_with_an_upstream() {
+    let laptop = Folder::new();
+    let relay = Relay::start(&laptop, &[]);
+    let dsn = relay.dsn().to_owned();
+    fine(laptop.outcome(&["send", "--dsn", &dsn, "-m", "captured"]));
+    drop(relay);
+    fine(laptop.outcome(&["spool", "export", "-o", "archive"]));
+
+    let outside = Folder::new();
+    std::fs::copy(laptop.path("archive"), outside.path("archive")).expect("a copy");
+    fine(outside.outcome(&["spool", "import", "archive", "--target", "upstream"]));
+    let server = Server::answering(answer("200 OK", "", "{}"));
+    let upstream = format!("http://{}", server.address());
+    let _relay = Relay::start(&outside, &["--upstream", &upstream]);
+    let request = server.request();
+    let (_, rest) = dsn.split_once("://").expect("a DSN");
+    let (key, _) = rest.split_once('@').expect("a DSN");
+    let head = request.head.to_ascii_lowercase();
+    assert!(
+        head.contains(&format!("x-sentry-auth: sentry sentry_key={key}, sentry_version=7")),
+        "{head}"
+    );
+    assert!(head.contains("x-forwarded-for: 127.0.0.1\r\n"), "{head}");
+    assert!(head.contains("content-encoding: zstd\r\n"), "{head}");
+    let body = relay_compression::decode(ContentEncoding::Zstd, request.body.into(), 1 << 20);
+    let body = body.expect("the encoding that it names");
+    assert!(String::from_utf8_lossy(&body).contains("captured"));
 }

@@ -189,7 +189,7 @@ fn the_oldest_make_way_when_the_store_is_full() {
             send(
                 &relay,
                 1,
-                &format!("{{\"type\":\"event\"}}\n{{\"message\":\"{}\"}}\n", "x".repeat(1000)),
+                &format!("{{\"type\":\"event\"}}\n{{\"message\":\"{}\"}}\n", "x".repeat(600)),
             )
         })
         .collect();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use relay_compression::ContentEncoding;
 use relay_server::Config;
 use relay_server::config::{Durability, FanOut, WhenFull};
+use relay_spool::{RecordId, Removal, Spool, blocking};
 
 use crate::support::{
     Answer, PATIENCE, Relay, Reply, Request, Upstream, envelope, fresh_id, in_order, proxy_config,
@@ -187,6 +188,36 @@ fn what_has_waited_for_too_long_is_discarded_with_a_reason() {
     config.spool.max_age = Duration::ZERO;
     let relay = Relay::start(config);
     assert_eq!(relay.settle().discarded, [("expired".to_owned(), 5)].into());
+}
+
+#[test]
+fn what_was_removed_from_the_spool_by_hand_is_accounted_for_by_the_next_relay() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut upstream = Upstream::down(in_order([]));
+    let config = config_in(folder.path(), &upstream);
+    let relay = Relay::start(config.clone());
+    let ids = send(&relay, &fresh_id(), 5);
+    assert_eq!(relay.stop_now().waiting, 5);
+
+    let spool = Spool::open(&config.spool.path, relay_spool::Settings::default()).unwrap();
+    let waiting = blocking(|reply| spool.list(RecordId::default(), 10, u64::MAX, reply)).unwrap();
+    let records = |range: std::ops::Range<usize>| {
+        waiting[range].iter().map(|(record, _)| record.reference()).collect::<Vec<_>>()
+    };
+    blocking(|reply| spool.discard(records(0..2), Removal::Purged, reply)).unwrap();
+    blocking(|reply| spool.discard(records(2..3), Removal::Exported, reply)).unwrap();
+    spool.close();
+
+    let relay = Relay::start(config.clone());
+    let stats = relay.stats();
+    assert_eq!((stats.recovered, stats.waiting), (5, 2), "{stats:?}");
+    assert_eq!((stats.discarded["purged"], stats.discarded["exported"]), (2, 1), "{stats:?}");
+    upstream.listen();
+    wait_for(&upstream, &ids[3..]);
+    relay.settle();
+    assert_eq!(relay.stop().delivered, 2);
+    // Once.
+    assert_eq!(Relay::start(config).stats().recovered, 0);
 }
 
 #[test]

@@ -74,6 +74,29 @@ fn what_can_be_read_of_a_damaged_file_is_carried_over() {
 }
 
 #[test]
+fn a_survivor_that_is_given_up_and_then_removed_was_never_lost() {
+    let folder = tempfile::tempdir().expect("a folder");
+    filled(folder.path(), 200);
+    overwrite(folder.path(), 100 * 4096, &[0xa5; 8 * 4096]);
+    let spool = Spool::open(folder.path(), Settings::default()).expect("it opens");
+    let target = spool.target("upstream").expect("a target");
+    let list =
+        |spool: &Spool| blocking(|reply| spool.list(RecordId::default(), 1000, u64::MAX, reply));
+    while spool.status().set_aside.is_empty() {
+        list(&spool).expect("the spool is well");
+    }
+    let lost = spool.status().lost_items;
+    assert!(lost > 0);
+    let (first, _) = list(&spool).expect("the spool is well").swap_remove(0);
+    let given_up = blocking(|reply| spool.clear(target, 1, reply)).expect("the spool is well");
+    assert_eq!(given_up[0].id, first.id);
+    // Its owner had it under way, and is done with it now.
+    spool.remove(first.reference());
+    append(&spool, record(target, "after the removal"));
+    assert_eq!(spool.status().lost_items, lost);
+}
+
+#[test]
 fn a_record_whose_bytes_have_changed_is_not_given_out() {
     let folder = tempfile::tempdir().expect("a folder");
     filled(folder.path(), 1);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use relay_spool::{Filter, NewRecord, RecordId, Settings, Spool, View, blocking};
+use relay_spool::{Filter, NewRecord, RecordId, Removal, Settings, Spool, View, blocking};
 
 use crate::support::{append, bodies, noon, record};
 
@@ -66,7 +66,8 @@ fn what_is_discarded_is_gone_and_counted() {
     let view = View::open(folder.path()).expect("readable");
     let all = view.list(RecordId::default(), 10).expect("readable");
     let first = vec![all[0].reference(), all[0].reference()];
-    let discarded = blocking(|reply| spool.discard(first, reply)).expect("the spool is well");
+    let discarded =
+        blocking(|reply| spool.discard(first, Removal::Purged, reply)).expect("the spool is well");
     assert_eq!((discarded.records, discarded.items, discarded.bytes), (1, 2, all[0].size));
     assert_eq!(bodies(&spool), ["two"]);
     assert_eq!(spool.status().total().records, 1);
@@ -81,7 +82,8 @@ fn the_space_of_what_was_discarded_can_be_given_back_at_once() {
     append(&spool, record(target, &"x".repeat(4 << 20)));
     let all = blocking(|reply| spool.load(target, RecordId::default(), 1, noon(), reply));
     let record = all.expect("the spool is well").ready[0].reference();
-    blocking(|reply| spool.discard(vec![record], reply)).expect("the spool is well");
+    blocking(|reply| spool.discard(vec![record], Removal::Purged, reply))
+        .expect("the spool is well");
     blocking(|reply| spool.give_back(reply)).expect("the spool is well");
     spool.close();
     let files = View::open(folder.path()).expect("readable").files().expect("readable");

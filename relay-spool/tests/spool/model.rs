@@ -73,7 +73,7 @@ impl Entry {
     }
 
     fn due(&self) -> u64 {
-        self.schedule.due.map_or(0, seconds)
+        self.schedule.due.map_or(0, ticks)
     }
 }
 
@@ -164,12 +164,15 @@ impl Model {
 }
 
 /// Times of the test are seconds, behind noon.
-fn time(seconds: u64) -> SystemTime {
-    noon() + Duration::from_secs(seconds)
+/// A tick is longer than what ages are exact to.
+const TICK: u64 = 2;
+
+fn time(ticks: u64) -> SystemTime {
+    noon() + Duration::from_secs(ticks * TICK)
 }
 
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(noon()).expect("all times are behind it").as_secs()
+fn ticks(time: SystemTime) -> u64 {
+    time.duration_since(noon()).expect("all times are behind it").as_secs() / TICK
 }
 
 fn ids(records: &[relay_spool::Stored]) -> Vec<u64> {
@@ -260,15 +263,20 @@ proptest! {
                         ids(&loaded.ripe),
                         ids(&loaded.ready),
                         loaded.complete,
-                        loaded.next_due.map(seconds),
+                        loaded.next_due.map(ticks),
                     );
                     prop_assert_eq!(found, model.load(target, after, limit, now));
                 }
                 Request::Expire { before, limit } => {
                     let expired = blocking(|reply| spool.expire(time(before), limit, reply));
-                    let old = |entry: &&Entry| seconds(entry.record.meta.received) < before;
-                    let count = model.entries.iter().take_while(old).take(limit).count();
-                    let old: Vec<u64> = model.entries.drain(..count).map(|entry| entry.id).collect();
+                    let received = |entry: &Entry| ticks(entry.record.meta.received);
+                    let mut old: Vec<(u64, u64)> =
+                        model.entries.iter().map(|entry| (received(entry), entry.id)).collect();
+                    old.retain(|(received, _)| *received < before);
+                    old.sort_unstable();
+                    old.truncate(limit);
+                    let old: Vec<u64> = old.into_iter().map(|(_, id)| id).collect();
+                    model.entries.retain(|entry| !old.contains(&entry.id));
                     prop_assert_eq!(dropped_ids(&expired.expect("the spool is well")), old);
                 }
                 Request::Clear { target, limit } => {
