@@ -24,8 +24,8 @@
 //!
 //! # Deviation
 //!
-//! What needs the conventions of attributes, prices of AI models or rules for descriptions of spans is left to the
-//! last relay, which does it anyway: steps 6, 16 and the `sentry_tags` of step 23.
+//! What needs rules for descriptions of spans is left to the last relay, which does it anyway: the `sentry_tags` of
+//! step 23, and what it copies there of the sampling context.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -37,6 +37,8 @@ use relay_protocol::schema::{self, Described as _, Event};
 use uuid::Uuid;
 
 mod address;
+mod ai_costs;
+mod attribute_names;
 mod breadcrumbs;
 mod contexts;
 mod defaults;
@@ -65,12 +67,14 @@ mod user_agent;
 #[cfg(feature = "user-agent")]
 mod user_agent_rules;
 
+pub use self::attribute_names::rename_attributes;
 #[cfg(feature = "geoip")]
 pub use self::geo_database::{GeoDatabase, GeoDatabaseError};
 pub use self::lookup::{DeviceNames, GeoLookup, Lookups, Place, UserAgent, UserAgents};
 pub use self::settings::{
-    Breakdown, BuiltinMeasurement, MeasurementSettings, NameRedaction, PerformanceScore,
-    ScoreComponent, ScoreProfile, Settings, SpanOpDefault, SpanOpDefaults, TransactionNameRule,
+    AiCosts, AiModel, AiModelMetadata, Breakdown, BuiltinMeasurement, MeasurementSettings,
+    NameRedaction, PerformanceScore, ScoreComponent, ScoreProfile, Settings, SpanOpDefault,
+    SpanOpDefaults, TransactionNameRule,
 };
 #[cfg(feature = "user-agent")]
 pub use self::user_agent_rules::{UserAgentRules, UserAgentRulesError};
@@ -227,6 +231,7 @@ pub fn normalize(
     let root = event.root();
     schema::check_attributes(event, root, Event::INTERFACE); // 5
     if is_transaction {
+        attribute_names::rename_in_spans(event); // 6
         transaction::normalize_name(event, ingress, settings); // 7
         transaction::default_operations(event, settings);
     }
@@ -248,6 +253,7 @@ pub fn normalize(
     tags::normalize_device_class(event); // 12, which looks at the device
     measurements::normalize_measurements(event, settings); // 15
     if is_transaction {
+        ai_costs::set_costs(event, settings); // 16
         spans::set_breakdowns(event, settings); // 17
     }
     defaults::default_attributes(event, ingress); // 18

@@ -54,6 +54,7 @@ mod check;
 mod check_in;
 mod container;
 mod contexts;
+mod convention;
 mod csp;
 mod debug_meta;
 mod event;
@@ -97,6 +98,7 @@ pub use self::contexts::{
     PerformanceScoreContext, ProfileContext, ReplayContext, ReprocessingContext, ResponseContext,
     RuntimeContext, SpringContext, ThreadPoolInfoContext, TraceContext, UnityContext,
 };
+pub use self::convention::{Convention, Replacement};
 pub use self::csp::Csp;
 pub use self::debug_meta::{
     AppleImage, DebugImage, DebugMeta, JvmImage, NativeImage, ProguardImage, SourceMapImage,

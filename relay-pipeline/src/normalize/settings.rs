@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use relay_protocol::payload::NodeRef;
-use relay_protocol::{Condition, PathPattern, SpanSubject, Subject};
+use relay_protocol::{Condition, Glob, PathPattern, SpanSubject, Subject};
 use serde::{Deserialize, Deserializer};
 
 /// The parts of a project's configuration, and of the global one, that normalisation follows.
@@ -29,6 +29,8 @@ pub struct Settings {
     /// as they are sent.
     #[serde(rename = "breakdownsV2")]
     pub breakdowns: Option<BTreeMap<String, Breakdown>>,
+    /// What models of AI cost: `aiModelMetadata`, in the global configuration.
+    pub ai_model_metadata: AiModelMetadata,
     /// Whether spans of transactions get their exclusive times.
     #[serde(skip)]
     pub exclusive_times: bool,
@@ -106,6 +108,56 @@ impl SpanOpDefaults {
         let subject = SpanSubject::new(span);
         let rule = self.rules.iter().find(|rule| rule.condition.matches(&subject));
         rule.map_or("default", |rule| &rule.value)
+    }
+}
+
+/// What models of AI cost.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct AiModelMetadata {
+    /// By the name of the model, in which `*` stands for anything. What cannot be read is left out.
+    #[serde(deserialize_with = "readable_models")]
+    pub models: Vec<(Glob, AiModel)>,
+}
+
+impl AiModelMetadata {
+    /// The prices of a model: of the longest name that fits.
+    pub(super) fn costs_of(&self, model: &str) -> Option<&AiCosts> {
+        let fitting = self.models.iter().filter(|(name, _)| name.is_match(model));
+        fitting.max_by_key(|(name, _)| name.as_str().len()).map(|(_, model)| &model.costs)
+    }
+}
+
+/// What is known of a model.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct AiModel {
+    /// Its prices.
+    pub costs: AiCosts,
+}
+
+/// The prices of a model, for each token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct AiCosts {
+    /// That goes in.
+    pub input_per_token: f64,
+    /// That comes out.
+    pub output_per_token: f64,
+    /// That it thinks; as one that comes out if this is 0.
+    pub output_reasoning_per_token: f64,
+    /// That goes in and was there already.
+    pub input_cached_per_token: f64,
+    /// That is kept for another time.
+    pub input_cache_write_per_token: f64,
+}
+
+impl AiCosts {
+    pub(super) fn reasoning_per_token(&self) -> f64 {
+        match self.output_reasoning_per_token {
+            0.0 => self.output_per_token,
+            price => price,
+        }
     }
 }
 
@@ -223,6 +275,17 @@ impl Breakdown {
 }
 
 /// The elements of a list that can be read.
+fn readable_models<'de, D>(deserializer: D) -> Result<Vec<(Glob, AiModel)>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let models = BTreeMap::<String, serde_json::Value>::deserialize(deserializer)?;
+    let model = |(name, model): (String, _)| {
+        Some((Glob::new(&name).ok()?, serde_json::from_value(model).ok()?))
+    };
+    Ok(models.into_iter().filter_map(model).collect())
+}
+
 fn readable<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,

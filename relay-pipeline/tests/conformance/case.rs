@@ -99,12 +99,8 @@ fn processed(input: &str, config: &Value) -> Result<String, String> {
     lookups.device_names = Some(&Shop);
 
     #[cfg(feature = "user-agent")]
-    let rules: relay_pipeline::normalize::UserAgentRules =
-        serde_json::from_str(include_str!("user_agents.json"))
-            .map_err(|error| error.to_string())?;
-    #[cfg(feature = "user-agent")]
     if config["normalize_user_agent"] == Value::Bool(true) {
-        lookups.user_agents = Some(&rules);
+        lookups.user_agents = Some(relay_pipeline::normalize::UserAgentRules::bundled());
     }
 
     let mut payload = Payload::parse(input.as_bytes()).map_err(|error| error.to_string())?;

@@ -490,3 +490,80 @@ fn the_largest_paint_becomes_tags() {
     let tags = json!([["lcp.id", "mine"], ["lcp.element", "body > img"], ["lcp.size", "1200"]]);
     assert_eq!(normalized(event)["tags"], tags);
 }
+
+/// A transaction with one span that has this data, normalised; the data, and what `_meta` says of it.
+fn span_data(data: Value, settings: &Settings) -> (Value, Value) {
+    let mut event = transaction();
+    event["spans"] = json!([{
+        "start_timestamp": RECEIVED - 1.0, "timestamp": RECEIVED, "trace_id": "4c79f60c11214eb38604f4ae0781bfb2",
+        "span_id": "fa90fdead5f74053", "data": data,
+    }]);
+    let normalized = normalized_with(&event, &ingress(), settings, &Lookups::default());
+    let mut event = normalized.expect("the event is valid");
+    let again = normalized_with(&event, &ingress(), settings, &Lookups::default());
+    assert_eq!(again.expect("the event is valid"), event, "a second time changes nothing");
+    (event["spans"][0]["data"].take(), event["_meta"]["spans"]["0"]["data"].take())
+}
+
+#[test]
+fn attributes_with_old_names_get_their_present_ones() {
+    let settings = Settings::default();
+    // One moves, one stands under both names, one has its present name already.
+    let (data, meta) = span_data(
+        json!({
+            "db.statement": "SELECT 1", "ai.model_id": {"a": [1]}, "db.operation": "old", "db.operation.name": "new",
+            "mine": 1,
+        }),
+        &settings,
+    );
+    assert_eq!(
+        data,
+        json!({
+            "db.statement": null, "db.query.text": "SELECT 1", "ai.model_id": {"a": [1]},
+            "gen_ai.request.model": {"a": [1]}, "db.operation": null, "db.operation.name": "new", "mine": 1,
+        })
+    );
+    let moved = json!({"": {"rem": [["attribute.deprecated", "x"]]}});
+    assert_eq!(meta, json!({"db.statement": moved, "db.operation": moved}));
+}
+
+#[test]
+fn calls_of_models_with_a_price_say_what_they_cost() {
+    let settings: Settings =
+        serde_json::from_value(json!({"aiModelMetadata": {"version": 1, "models": {
+            "gpt-*": {"costs": {"inputPerToken": 1.0, "outputPerToken": 1.0}},
+            "gpt-4o": {"costs": {
+                "inputPerToken": 0.5, "outputPerToken": 2.0, "inputCachedPerToken": 0.25,
+                "outputReasoningPerToken": 4.0, "inputCacheWritePerToken": 0.125,
+            }},
+            "[": {}, "broken": {"costs": "free"},
+        }}}))
+        .expect("settings");
+    assert_eq!(settings.ai_model_metadata.models.len(), 2);
+    let cost = |data: Value| {
+        let (data, _) = span_data(data, &settings);
+        ["input", "output", "total"].map(|key| data[format!("gen_ai.cost.{key}_tokens")].as_f64())
+    };
+    // The old names of former times count.
+    assert_eq!(
+        cost(
+            json!({"ai.model_id": "gpt-4", "ai.prompt_tokens.used": 3, "gen_ai.usage.output_tokens": 4})
+        ),
+        [Some(3.0), Some(4.0), Some(7.0)]
+    );
+    assert_eq!(
+        cost(json!({
+            "gen_ai.request.model": "gpt-x", "gen_ai.response.model": "GPT-4o",
+            "gen_ai.usage.input_tokens": 10, "gen_ai.usage.cache_read.input_tokens": 4,
+            "gen_ai.usage.cache_creation.input_tokens": 8,
+            "gen_ai.usage.output_tokens": 5, "gen_ai.usage.reasoning.output_tokens": 1,
+        })),
+        [Some(5.0), Some(12.0), Some(17.0)]
+    );
+    // What the SDK says stays; without tokens, or without a price, nobody can tell.
+    let told = json!({"gen_ai.request.model": "gpt-4", "gen_ai.usage.input_tokens": 3, "gen_ai.cost.total_tokens": 9});
+    assert_eq!(cost(told), [Some(3.0), Some(0.0), Some(9.0)]);
+    assert_eq!(cost(json!({"gen_ai.request.model": "gpt-4"})), [None; 3]);
+    let unknown = json!({"gen_ai.request.model": "other", "gen_ai.usage.input_tokens": 3});
+    assert_eq!(cost(unknown), [None; 3]);
+}

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Attributes, Map, Shape, interface};
+use super::{Attributes, Convention, Map, Pii, Shape, interface};
 
 /// Attributes by name.
 pub type AttributeMap = Map<Attribute>;
@@ -55,8 +55,38 @@ impl From<&str> for Attribute {
     }
 }
 
-/// What is said of one attribute.
-pub(super) static ATTRIBUTE: Attributes = Attributes::of(Shape::Any);
+/// What is said of one attribute: as much as the conventions know of its name.
+pub(super) fn attribute(name: &str) -> &'static Attributes {
+    static ATTRIBUTE: [Attributes; 3] = levels(Shape::Attribute);
+    by_level(&ATTRIBUTE, name)
+}
+
+/// What is said of a free value, by its name.
+pub(super) fn value(name: &str) -> &'static Attributes {
+    static VALUE: [Attributes; 3] = levels(Shape::Any);
+    by_level(&VALUE, name)
+}
+
+/// The type of an attribute is what anybody may know.
+pub(super) static TYPE: Attributes = Attributes { pii: Pii::No, ..Attributes::of(Shape::Any) };
+
+const fn levels(shape: Shape) -> [Attributes; 3] {
+    let of = Attributes::of(shape);
+    [
+        Attributes { pii: Pii::Yes, ..of },
+        Attributes { pii: Pii::Maybe, ..of },
+        Attributes { pii: Pii::No, ..of },
+    ]
+}
+
+fn by_level(levels: &'static [Attributes; 3], name: &str) -> &'static Attributes {
+    let [yes, maybe, no] = levels;
+    match Convention::of(name).pii {
+        Pii::Yes | Pii::Inherit => yes,
+        Pii::Maybe => maybe,
+        Pii::No => no,
+    }
+}
 
 /// What is said of all of them.
 pub(super) const ATTRIBUTES: Attributes = Attributes::of(Shape::Attributes);

@@ -122,8 +122,13 @@ pub enum Shape {
     Image,
     /// An object of measurements.
     Measurements(&'static Attributes),
-    /// An object of `{"type": …, "value": …}` (spec/schema.md 13.2).
+    /// An object of `{"type": …, "value": …}` (spec/schema.md 13.2), each as personal as the
+    /// [`Convention`](super::Convention) says of its name.
     Attributes,
+    /// One of those.
+    Attribute,
+    /// An object of anything, each value as personal as the [`Convention`](super::Convention) says of its name.
+    Conventional,
 }
 
 /// What else than lists and objects is taken for pairs, and what is done to their names.
@@ -211,7 +216,9 @@ impl Attributes {
                     interface.of_key(child.key().unwrap_or_default())
                 })
             }
-            Shape::Attributes => &super::attribute_map::ATTRIBUTE,
+            Shape::Attributes => super::attribute_map::attribute(child.key().unwrap_or_default()),
+            Shape::Attribute if child.key() == Some("type") => &super::attribute_map::TYPE,
+            Shape::Conventional => super::attribute_map::value(child.key().unwrap_or_default()),
             _ => &super::ANY,
         }
     }

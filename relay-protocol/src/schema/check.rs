@@ -103,6 +103,7 @@ impl<'a> Check<'_, 'a> {
             Shape::Values(list) => self.values(id, list),
             Shape::List(element) => self.list(id, element, attributes.skip_empty),
             Shape::Map(value) => self.map(id, value),
+            Shape::Conventional => self.map(id, &super::ANY),
             Shape::Params => {
                 if !matches!(self.kind(id), Kind::Array | Kind::Object) {
                     self.reject(id, "message parameters");
@@ -209,7 +210,12 @@ fn attributes_below(payload: &mut Payload<'_>, id: NodeId, attributes: &Attribut
 /// Whether nothing is said of what is below.
 fn is_free(shape: Shape) -> bool {
     match shape {
-        Shape::Any | Shape::Params | Shape::Variables | Shape::Attributes => true,
+        Shape::Any
+        | Shape::Params
+        | Shape::Variables
+        | Shape::Attributes
+        | Shape::Attribute
+        | Shape::Conventional => true,
         Shape::Map(value) => matches!(value.shape, Shape::Any),
         _ => false,
     }

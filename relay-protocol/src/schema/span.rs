@@ -43,7 +43,7 @@ interface! {
         /// The profile it is in.
         profile_id: EventId = "profile_id" { pii: Pii::No };
         /// Anything else about it.
-        data: Map<Value> = "data" { pii: Pii::Yes };
+        data: Map<Value> = "data" { shape: Shape::Conventional, pii: Pii::Yes };
         /// Spans that it has to do with.
         links: List<SpanLink> = "links" { pii: Pii::Maybe };
         /// What relays found out about it. Set by relays.

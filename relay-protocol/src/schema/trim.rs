@@ -248,6 +248,8 @@ fn is_unlimited(shape: Shape) -> bool {
         | Shape::Params
         | Shape::Variables
         | Shape::Attributes
+        | Shape::Attribute
+        | Shape::Conventional
         | Shape::Measurements(_) => true,
         Shape::Map(value) | Shape::List(value) => {
             value.max_chars.is_none()

@@ -73,6 +73,10 @@ fn value(attributes: &Attributes, random: &mut Random, size: Size) -> Value {
             })
             .collect::<Map<_, _>>()
             .into(),
+        Shape::Conventional => {
+            let name = random.one_of(&["db.statement", "http.request.header.cookie", "mine"]);
+            json!({ name: anything(random, Size { list: 3, ..size }, 0) })
+        }
         Shape::Pairs(syntax, _) => pairs(syntax, random, size),
         Shape::Contexts => (0..random.below(6))
             .map(|_| {

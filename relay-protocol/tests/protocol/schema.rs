@@ -3,8 +3,8 @@ use std::fmt::Debug;
 use proptest::prelude::*;
 use relay_protocol::payload::Payload;
 use relay_protocol::schema::{
-    Described, Event, Interface, Log, MetricUnit, Pii, Replay, SpanV2, Timestamp, TraceMetric,
-    check, check_attributes, read,
+    Described, Event, Interface, Log, MetricUnit, Pii, Replay, Span, SpanV2, Timestamp,
+    TraceMetric, check, check_attributes, read,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -233,4 +233,31 @@ fn of_a_field_that_is_there_twice_the_last_counts() {
     let found: Value = serde_json::from_str(&payload.to_json()).unwrap();
     assert_eq!(found["level"], "info");
     assert_eq!(payload.to_json().matches("\"level\"").count(), 1);
+}
+
+#[test]
+fn a_value_in_the_data_of_a_span_is_as_personal_as_its_name_says() {
+    let json = br#"{"data":{"db.query.text":"x","http.request.header.cookie":"x","thread.id":1,"mine":{"a":1}}}"#;
+    let payload = Payload::parse(json).expect("this is JSON");
+    let data = payload.node(payload.root()).get("data").expect("it is there");
+    let of_data = Span::INTERFACE.of_key("data");
+    let level = |name: &str| of_data.below(data.get(name).expect("it is there")).pii;
+    assert_eq!((level("db.query.text"), level("http.request.header.cookie")), (Pii::Yes, Pii::Yes));
+    assert_eq!((level("thread.id"), level("mine")), (Pii::Maybe, Pii::Yes));
+    let below = of_data.below(data.get("mine").expect("it is there"));
+    let inner = data.get("mine").and_then(|mine| mine.get("a")).expect("it is there");
+    assert_eq!(below.below(inner).pii, Pii::Inherit);
+}
+
+#[test]
+fn the_value_of_an_attribute_is_as_personal_as_its_name_says_and_its_type_never() {
+    let json = br#"{"attributes":{"http.request.header.cookie":{"type":"string","value":"x"}}}"#;
+    let payload = Payload::parse(json).expect("this is JSON");
+    let attributes = payload.node(payload.root()).get("attributes").expect("it is there");
+    let of_attributes = Log::INTERFACE.of_key("attributes");
+    let attribute = attributes.get("http.request.header.cookie").expect("it is there");
+    let of_attribute = of_attributes.below(attribute);
+    assert_eq!(of_attribute.pii, Pii::Yes);
+    let below = |key| of_attribute.below(attribute.get(key).expect("it is there")).pii;
+    assert_eq!((below("value"), below("type")), (Pii::Inherit, Pii::No));
 }
