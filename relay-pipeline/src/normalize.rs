@@ -32,7 +32,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use relay_protocol::EventId;
-use relay_protocol::payload::{Kind, NodeId, Payload};
+use relay_protocol::payload::{Kind, NodeId, Payload, Value};
 use relay_protocol::schema::{self, Described as _, Event};
 use uuid::Uuid;
 
@@ -270,6 +270,26 @@ pub fn normalize(
     contexts::set_client_sample_rate(event, ingress); // 24
     schema::trim(event, root, Event::INTERFACE); // 25
     Ok(())
+}
+
+/// Adds a relay to the way that an event has come (spec/processing.md 1.4): each that it passes, once.
+///
+/// `version` is that of the relay, `public_key` what it signs with, if it does.
+pub fn append_ingest_path(event: &mut Payload<'_>, version: &str, public_key: Option<&str>) {
+    let root = event.root();
+    let Some(path) = place::make_list(event, root, "ingest_path") else { return };
+    let last = event.node(path).children().next_back();
+    let is_ours = last.is_some_and(|last| {
+        let text = |key| last.get(key).and_then(|node| node.as_str());
+        text("version") == Some(version) && text("public_key") == public_key
+    });
+    if !is_ours {
+        let entry = event.push(path, Value::Object);
+        event.insert(entry, "version", version);
+        if let Some(key) = public_key {
+            event.insert(entry, "public_key", key);
+        }
+    }
 }
 
 fn is_transaction(event: &Payload<'_>) -> bool {

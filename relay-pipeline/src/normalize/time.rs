@@ -5,9 +5,7 @@ use relay_protocol::payload::{ErrorKind, MetaError, NodeId, Payload};
 
 use super::place::{list, number, object, objects, put_number, remove, values};
 use super::{Ingress, InvalidEvent, is_transaction};
-
-/// From this difference on, in seconds, the sender's clock is wrong.
-const MIN_DRIFT: i64 = 55 * 60;
+use crate::ClockDrift;
 
 /// Corrects a wrong clock, shifts what is too old or in the future, and notes when the event was received.
 pub(super) fn normalize_times(
@@ -38,17 +36,14 @@ pub(super) fn normalize_times(
 
 fn correct_drift(payload: &mut Payload<'_>, ingress: &Ingress<'_>) {
     let Some(sent_at) = ingress.sent_at else { return };
-    let drift = ingress.received_at - sent_at;
-    if drift.num_seconds().abs() < MIN_DRIFT {
-        return;
-    }
+    let Some(drift) = ClockDrift::between(Some(sent_at), ingress.received_at) else { return };
     let error = clock_error(ErrorKind::ClockDrift, sent_at, ingress.received_at);
     let timestamp = payload.entry(payload.root(), "timestamp");
     // Once this is noted, it is done.
     if payload.node(timestamp).meta().is_some_and(|meta| meta.errors.contains(&error)) {
         return;
     }
-    shift(payload, drift.num_microseconds().unwrap_or(0) as f64 / 1e6);
+    shift(payload, drift.seconds());
     payload.add_error(timestamp, error);
 }
 

@@ -1,6 +1,7 @@
 //! The pipeline as its users see it.
 
 mod admission;
+mod browser_report;
 #[cfg(feature = "geoip")]
 mod geo_database;
 mod normalize;

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use relay_pipeline::normalize::{
-    GeoLookup, Ingress, InvalidEvent, Lookups, Place, Settings, UserAgent, UserAgents, normalize,
+    GeoLookup, Ingress, InvalidEvent, Lookups, Place, Settings, UserAgent, UserAgents,
+    append_ingest_path, normalize,
 };
 use relay_protocol::EventId;
 use relay_protocol::payload::Payload;
@@ -566,4 +567,18 @@ fn calls_of_models_with_a_price_say_what_they_cost() {
     assert_eq!(cost(json!({"gen_ai.request.model": "gpt-4"})), [None; 3]);
     let unknown = json!({"gen_ai.request.model": "other", "gen_ai.usage.input_tokens": 3});
     assert_eq!(cost(unknown), [None; 3]);
+}
+
+#[test]
+fn every_relay_on_the_way_is_named_once() {
+    let mut event = Payload::parse(br#"{"ingest_path":[{"version":"1","public_key":"a"}]}"#)
+        .expect("this is JSON");
+    for _ in 0..2 {
+        append_ingest_path(&mut event, "2", None);
+    }
+    append_ingest_path(&mut event, "2", Some("b"));
+    assert_eq!(
+        event.to_json(),
+        r#"{"ingest_path":[{"version":"1","public_key":"a"},{"version":"2"},{"version":"2","public_key":"b"}]}"#
+    );
 }
