@@ -9,8 +9,8 @@ use std::time::Duration;
 use relay_compression::ContentEncoding;
 
 use self::Field::{
-    AtLeastOne, Bytes, Count, Encoding, Flag, Folder, Header, Limit, MaySeconds, Name, OffSeconds,
-    Path, Room, Seconds,
+    AtLeastOne, Bytes, Count, Encoding, Flag, Folder, Header, Limit, MayCount, MaySeconds, Name,
+    Names, OffSeconds, Path, Room, Seconds,
 };
 use crate::byte_size::ByteSize;
 use crate::settings::Settings;
@@ -113,6 +113,11 @@ pub(crate) static KEYS: &[Key] = &[
         AtLeastOne(&mut s.server.upload.max_concurrent_requests)
     }),
     key("upload.timeout", |s| Seconds(&mut s.server.upload.timeout)),
+    key("tunnel.path", |s| Name(&mut s.server.tunnel.path)),
+    key("tunnel.allow", |s| Names(&mut s.server.tunnel.allow)),
+    key("forwarded.header", |s| Name(&mut s.server.forwarded.header)),
+    key("forwarded.trusted_hops", |s| MayCount(&mut s.server.forwarded.trusted_hops)),
+    key("forwarded.trusted_networks", |s| Names(&mut s.server.forwarded.trusted_networks)),
     key("spool.durability", |s| Name(&mut s.server.spool.durability)).or("RELAY_SPOOL_DURABILITY"),
     key("spool.path", |s| Folder(&mut s.server.spool.path)).or("RELAY_SPOOL_PATH"),
     key("spool.max_disk_size", |s| Room(&mut s.server.spool.max_disk_size))
@@ -201,6 +206,8 @@ enum Field<'a> {
     Flag(&'a mut bool),
     Count(&'a mut dyn Number),
     AtLeastOne(&'a mut usize),
+    /// A number, or none.
+    MayCount(&'a mut Option<usize>),
     /// A bound of at least one, or none.
     Limit(&'a mut Option<usize>),
     Bytes(&'a mut usize),
@@ -213,6 +220,8 @@ enum Field<'a> {
     OffSeconds(&'a mut Option<Duration>),
     /// A text with a type of its own.
     Name(&'a mut dyn Text),
+    /// A list of them.
+    Names(&'a mut dyn Texts),
     Encoding(&'a mut ContentEncoding),
     Header(&'a mut Option<String>),
     Path(&'a mut Option<PathBuf>),
@@ -228,6 +237,11 @@ impl Field<'_> {
             },
             Count(count) => count.set(integer(value)?)?,
             AtLeastOne(count) => *count = at_least_one(value)?,
+            MayCount(count) => {
+                let mut number = 0;
+                Number::set(&mut number, integer(value)?)?;
+                *count = Some(number);
+            }
             Limit(limit) => *limit = Some(at_least_one(value)?),
             Bytes(size) => *size = byte_size(value)?,
             Room(size) => match byte_size(value)? {
@@ -239,6 +253,12 @@ impl Field<'_> {
                 *time = Some(seconds(value)?).filter(|time| !time.is_zero());
             }
             Name(name) => name.set(text(value)?)?,
+            Names(names) => match value {
+                Value::List(values) => {
+                    names.set(&values.iter().map(text).collect::<Result<Vec<_>, _>>()?)?;
+                }
+                other => return Err(InvalidValue::expected("a list", other)),
+            },
             Encoding(encoding) => {
                 *encoding = text(value)?.parse().map_err(|_| {
                     InvalidValue("expected identity, deflate, gzip, br or zstd".to_owned())
@@ -268,12 +288,16 @@ impl Field<'_> {
             Flag(flag) => flag.to_string(),
             Count(count) => count.show(),
             AtLeastOne(count) => count.to_string(),
-            Limit(limit) => limit.map_or_else(null, |count| count.to_string()),
+            MayCount(count) | Limit(count) => count.map_or_else(null, |count| count.to_string()),
             Bytes(size) | Room(size) => ByteSize(*size).to_string(),
             Seconds(time) => time.as_secs().to_string(),
             MaySeconds(time) => time.map_or_else(null, |time| time.as_secs().to_string()),
             OffSeconds(time) => time.unwrap_or_default().as_secs().to_string(),
             Name(name) => yaml_text(&name.show()),
+            Names(names) => {
+                let names: Vec<String> = names.show().iter().map(|name| yaml_text(name)).collect();
+                format!("[{}]", names.join(", "))
+            }
             Encoding(encoding) => encoding.as_str().to_owned(),
             Header(header) => header.as_deref().map_or_else(null, yaml_text),
             Path(path) => {
@@ -332,6 +356,33 @@ impl<T: FromStr<Err: Display> + Display> Text for T {
 
     fn show(&self) -> String {
         self.to_string()
+    }
+}
+
+/// The lists a [`Field::Names`] can hold.
+trait Texts {
+    fn set(&mut self, texts: &[&str]) -> Result<(), InvalidValue>;
+    fn show(&self) -> Vec<String>;
+}
+
+/// Whoever names more has made a mistake.
+const MAX_TEXTS: usize = 1000;
+
+impl<T: FromStr<Err: Display> + Display> Texts for Vec<T> {
+    fn set(&mut self, texts: &[&str]) -> Result<(), InvalidValue> {
+        if texts.len() > MAX_TEXTS {
+            return Err(InvalidValue(format!("a list has at most {MAX_TEXTS} elements")));
+        }
+        let element = |(index, text): (usize, &&str)| {
+            text.parse()
+                .map_err(|error: T::Err| InvalidValue(format!("element {}: {error}", index + 1)))
+        };
+        *self = texts.iter().enumerate().map(element).collect::<Result<_, _>>()?;
+        Ok(())
+    }
+
+    fn show(&self) -> Vec<String> {
+        self.iter().map(ToString::to_string).collect()
     }
 }
 
@@ -406,7 +457,10 @@ mod tests {
         for key in KEYS {
             let shown = key.show(&mut settings);
             let scalar = saphyr::Scalar::parse_from_cow(shown.trim_matches('"').into());
-            let value = Value::from_file(&scalar, ".".as_ref()).expect("no reference");
+            let value = match shown.as_str() {
+                "[]" => Value::List(Vec::new()),
+                _ => Value::from_file(&scalar, ".".as_ref()).expect("no reference"),
+            };
             assert_eq!(key.set(&mut settings, &value), Ok(()), "{}", key.path);
             assert_eq!(key.show(&mut settings), shown, "{}", key.path);
         }

@@ -192,20 +192,34 @@ impl Reader<'_> {
     }
 
     fn setting(&mut self, key: &'static Key, node: &MarkedYaml<'_>) {
-        let value = match &node.data {
-            YamlData::Value(scalar) => match Value::from_file(scalar, self.folder) {
-                Ok(value) => value,
-                Err(error) => return self.problem(node, key.path, error),
-            },
-            YamlData::BadValue => {
-                return self.problem(node, key.path, "the tag does not fit the value");
-            }
-            _ => Value::Nested,
-        };
+        let Some(value) = self.value(key.path, node) else { return };
         match key.set(self.settings, &value) {
             Ok(()) if value != Value::Null => self.config.keys.push(key.path),
             Ok(()) => {}
             Err(error) => self.problem(node, key.path, error.0),
+        }
+    }
+
+    /// A value, or a list of values; `None` if it cannot be had, of which has been told.
+    fn value(&mut self, path: &str, node: &MarkedYaml<'_>) -> Option<Value> {
+        match &node.data {
+            YamlData::Value(scalar) => Value::from_file(scalar, self.folder)
+                .map_err(|error| self.problem(node, path, error))
+                .ok(),
+            YamlData::BadValue => {
+                self.problem(node, path, "the tag does not fit the value");
+                None
+            }
+            YamlData::Sequence(nodes)
+                if nodes.iter().all(|node| matches!(node.data, YamlData::Value(_))) =>
+            {
+                nodes
+                    .iter()
+                    .map(|node| self.value(path, node))
+                    .collect::<Option<_>>()
+                    .map(Value::List)
+            }
+            _ => Some(Value::Nested),
         }
     }
 
@@ -329,6 +343,42 @@ mod tests {
         let problems = parse("relay: {port: !!int x}").expect_err("a problem");
         let expected = "line 1: relay.port: the tag does not fit the value";
         assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [expected]);
+    }
+
+    #[test]
+    fn lists_are_read_element_by_element() {
+        let text = "tunnel: {allow: [o1.example/42, 'localhost:9000/*']}\n\
+                    forwarded: {trusted_networks: [10.0.0.0/8, 'fd00::/8'], trusted_hops: 0}";
+        let settings = parse(text).expect("a config");
+        let allowed: Vec<_> =
+            settings.server.tunnel.allow.iter().map(ToString::to_string).collect();
+        assert_eq!(allowed, ["o1.example/42", "localhost:9000/*"]);
+        assert_eq!(settings.server.forwarded.trusted_networks.len(), 2);
+        assert_eq!(settings.server.forwarded.trusted_hops, Some(0));
+        for (text, problem) in [
+            (
+                "tunnel: {allow: o1.example/42}",
+                "line 1: tunnel.allow: expected a list, found a text",
+            ),
+            (
+                "tunnel: {allow: [[]]}",
+                "line 1: tunnel.allow: expected a list, found a list or a map",
+            ),
+            ("tunnel: {allow: [1]}", "line 1: tunnel.allow: expected a text, found the number 1"),
+            (
+                "tunnel: {allow: [a.b/1, 'https://a.b/1']}",
+                "line 1: tunnel.allow: element 2: expected a host and a project, as in o1.ingest.sentry.io/42 or \
+                 sentry.example:9000/*",
+            ),
+            (
+                "tunnel: {path: /api/1/envelope/}",
+                "line 1: tunnel.path: expected a path such as /tunnel, outside of /api/, or nothing",
+            ),
+            ("relay: {port: [1]}", "line 1: relay.port: expected a whole number, found a list"),
+        ] {
+            let problems = parse(text).expect_err(text);
+            assert_eq!(problems.iter().map(ToString::to_string).collect::<Vec<_>>(), [problem]);
+        }
     }
 
     proptest! {

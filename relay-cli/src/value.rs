@@ -16,7 +16,8 @@ pub(crate) enum Value {
     /// Negative, fractional, or too large for an [`Integer`](Self::Integer). Its spelling.
     Number(String),
     Text(String),
-    /// A list or a map where a single value belongs.
+    List(Vec<Self>),
+    /// A map, or a list of lists, where a value belongs.
     Nested,
 }
 
@@ -69,6 +70,7 @@ impl fmt::Display for Value {
             Self::Integer(integer) => write!(f, "the number {integer}"),
             Self::Number(number) => write!(f, "the number {number}"),
             Self::Text(_) => f.write_str("a text"),
+            Self::List(_) => f.write_str("a list"),
             Self::Nested => f.write_str("a list or a map"),
         }
     }

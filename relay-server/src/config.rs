@@ -36,6 +36,10 @@ pub struct Config {
     pub capture: Capture,
     /// Resumable uploads.
     pub upload: Upload,
+    /// The path for pages that reach no other.
+    pub tunnel: Tunnel,
+    /// Who is believed where a request came from.
+    pub forwarded: Forwarded,
     /// Whether envelope items of unknown type are kept (and forwarded) or dropped.
     pub accept_unknown_items: bool,
 }
@@ -54,6 +58,8 @@ impl Default for Config {
             fan_out: Vec::new(),
             capture: Capture::default(),
             upload: Upload::default(),
+            tunnel: Tunnel::default(),
+            forwarded: Forwarded::default(),
             accept_unknown_items: true,
         }
     }
@@ -290,6 +296,159 @@ pub struct Upload {
 impl Default for Upload {
     fn default() -> Self {
         Self { forward: false, max_concurrent_requests: 100, timeout: Duration::from_secs(300) }
+    }
+}
+
+/// A path that takes envelopes from pages behind ad blockers (`tunnel.*` of `config.yml`).
+#[derive(Debug, Clone, Default)]
+pub struct Tunnel {
+    /// Where it is.
+    pub path: TunnelPath,
+    /// Where it leads. To nowhere if this is empty.
+    pub allow: Vec<TunnelTarget>,
+}
+
+impl Tunnel {
+    /// Whether a request for `path`, its slashes collapsed, is one for the tunnel.
+    pub(crate) fn is_at(&self, path: &str) -> bool {
+        !self.path.0.is_empty() && self.path.0 == path
+    }
+
+    /// Whether envelopes with this DSN may pass.
+    pub(crate) fn leads_to(&self, dsn: &Dsn) -> bool {
+        self.allow.iter().any(|target| {
+            target.host.eq_ignore_ascii_case(dsn.host())
+                && target.port.is_none_or(|port| port == dsn.port())
+                && target.project.is_none_or(|project| dsn.project_id().value() == Some(project))
+        })
+    }
+}
+
+/// The path of the [`Tunnel`]; an empty one switches it off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TunnelPath(String);
+
+impl Default for TunnelPath {
+    /// `/tunnel`
+    fn default() -> Self {
+        Self("/tunnel".to_owned())
+    }
+}
+
+impl std::fmt::Display for TunnelPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A text is no path for a [`Tunnel`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a path such as /tunnel, outside of /api/, or nothing")]
+pub struct ParseTunnelPathError;
+
+impl FromStr for TunnelPath {
+    type Err = ParseTunnelPathError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let is_path = text.starts_with('/')
+            && text.len() > 1
+            && !text.contains("//")
+            && !(text == "/api" || text.starts_with("/api/"))
+            && text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte));
+        if text.is_empty() || is_path {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(ParseTunnelPathError)
+        }
+    }
+}
+
+/// A host, perhaps with a port, and a project there, as in `o1.ingest.sentry.io/42`; `*` stands for any project.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TunnelTarget {
+    host: String,
+    port: Option<u16>,
+    project: Option<u64>,
+}
+
+impl std::fmt::Display for TunnelTarget {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.host)?;
+        if let Some(port) = self.port {
+            write!(f, ":{port}")?;
+        }
+        match self.project {
+            Some(project) => write!(f, "/{project}"),
+            None => f.write_str("/*"),
+        }
+    }
+}
+
+/// A text is no [`TunnelTarget`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected a host and a project, as in o1.ingest.sentry.io/42 or sentry.example:9000/*")]
+pub struct ParseTunnelTargetError;
+
+impl FromStr for TunnelTarget {
+    type Err = ParseTunnelTargetError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (address, project) = text.rsplit_once('/').ok_or(ParseTunnelTargetError)?;
+        let project = match project {
+            "*" => None,
+            project => Some(project.parse().map_err(|_| ParseTunnelTargetError)?),
+        };
+        // Only a host and a port make a URL with nothing but these in it.
+        let url =
+            url::Url::parse(&format!("http://{address}/")).map_err(|_| ParseTunnelTargetError)?;
+        let host = url.host_str().ok_or(ParseTunnelTargetError)?.to_owned();
+        let port = match address.strip_prefix(&host).or_else(|| address.get(host.len()..)) {
+            Some("") => None,
+            Some(port) => {
+                let port = port.strip_prefix(':').and_then(|port| port.parse().ok());
+                Some(port.ok_or(ParseTunnelTargetError)?)
+            }
+            None => return Err(ParseTunnelTargetError),
+        };
+        let is_bare = url.path() == "/" && url.username().is_empty() && url.password().is_none();
+        if is_bare { Ok(Self { host, port, project }) } else { Err(ParseTunnelTargetError) }
+    }
+}
+
+/// Who is believed about the addresses a request came through (`forwarded.*` of `config.yml`). With neither hops nor
+/// networks named, everybody is.
+#[derive(Debug, Clone, Default)]
+pub struct Forwarded {
+    /// The header that the proxies in front write; read in the place of all others if somebody is named below.
+    pub header: ForwardedHeader,
+    /// So many proxies are in front, and each of them tells the truth about the hop before it.
+    pub trusted_hops: Option<usize>,
+    /// Whoever comes from these networks tells the truth about the hop before it.
+    pub trusted_networks: Vec<ipnet::IpNet>,
+}
+
+/// A header of addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForwardedHeader(pub(crate) http::HeaderName);
+
+impl Default for ForwardedHeader {
+    /// `X-Forwarded-For`
+    fn default() -> Self {
+        Self(http::HeaderName::from_static("x-forwarded-for"))
+    }
+}
+
+impl std::fmt::Display for ForwardedHeader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0.as_str())
+    }
+}
+
+impl FromStr for ForwardedHeader {
+    type Err = http::header::InvalidHeaderName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
     }
 }
 

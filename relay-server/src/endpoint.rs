@@ -24,11 +24,11 @@ use relay_envelope::{Envelope, Item, ItemType};
 use relay_protocol::EventId;
 use serde::Deserialize;
 
-pub(crate) use self::envelope::sender_of;
 pub(crate) use self::store::PayloadError;
 
 use crate::body::{self, Received};
 use crate::budget::Reservation;
+use crate::ingest::Sender;
 use crate::rejection::Rejection;
 use crate::relay::Relay;
 use crate::reply::{Reply, empty, json, reply};
@@ -40,6 +40,8 @@ const OWN_CLIENT: &str = concat!("sentry.relay/", env!("CARGO_PKG_VERSION"));
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     Envelope,
+    /// Envelopes of pages that reach no other path: the DSN in them says where they go.
+    Tunnel,
     Store,
     Security,
     Cron,
@@ -101,11 +103,6 @@ impl Endpoint {
         self.methods().split(',').any(|name| name == method.as_str())
     }
 
-    /// Whether an envelope that comes here may name its sender itself.
-    pub(crate) fn trusts_envelope(self) -> bool {
-        self == Self::Envelope
-    }
-
     /// What can be told from the head alone, before anybody asks who sent it.
     pub(crate) fn check(self, headers: &HeaderMap) -> Result<(), Rejection> {
         match self {
@@ -122,7 +119,7 @@ impl Endpoint {
         sender: &Credentials,
     ) -> Result<Bundle, Rejection> {
         match self {
-            Self::Envelope => envelope::read(request).await,
+            Self::Envelope | Self::Tunnel => envelope::read(request).await,
             Self::Store => store::read(request, sender).await,
             Self::Security => security::read(request).await,
             Self::Cron => cron::read(request, sender).await,
@@ -131,6 +128,14 @@ impl Endpoint {
             Self::VercelLogs => vercel::read(request).await,
             Self::Nel => nel::read(request).await,
         }
+    }
+
+    /// Reads an envelope whose own DSN says who sent it.
+    pub(crate) async fn sender_of(
+        self,
+        request: Request<'_>,
+    ) -> Result<(Sender, Bundle), Rejection> {
+        envelope::sender_of(request, self == Self::Tunnel).await
     }
 
     /// Whether the sender is told of rate limits; some clients take anything but a success for a reason to try again
@@ -145,7 +150,7 @@ impl Endpoint {
             Self::Store if head.method != Method::POST => {
                 reply(StatusCode::OK, Some("image/gif"), Bytes::from_static(store::PIXEL))
             }
-            Self::Envelope | Self::Store => match event_id {
+            Self::Envelope | Self::Tunnel | Self::Store => match event_id {
                 Some(id) => json(StatusCode::OK, format!(r#"{{"id":"{id}"}}"#)),
                 None => json(StatusCode::OK, "{}"),
             },

@@ -20,6 +20,7 @@ mod client;
 mod encoding;
 mod endpoint;
 mod forward;
+mod forwarded;
 mod ingest;
 mod lane;
 mod learned;

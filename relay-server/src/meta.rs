@@ -7,19 +7,15 @@ use http::{HeaderMap, HeaderName};
 use relay_auth::Credentials;
 use relay_envelope::EnvelopeHeader;
 
-/// Headers that may name the client's address; the first that is not empty counts (`spec/ingest.md` 9.1).
-const CLIENT_ADDRESS: [HeaderName; 4] = [
-    HeaderName::from_static("cf-connecting-ip"),
-    HeaderName::from_static("x-vercel-forwarded-for"),
-    HeaderName::from_static("x-sentry-forwarded-for"),
-    HeaderName::from_static("x-forwarded-for"),
-];
+use crate::config::Forwarded;
+use crate::forwarded::Chain;
 
 /// What is known of a request besides its body.
 #[derive(Debug)]
 pub(crate) struct RequestMeta<'a> {
     headers: &'a HeaderMap,
     peer: IpAddr,
+    settings: &'a Forwarded,
 }
 
 /// The envelope header contradicts the request that brought it.
@@ -28,19 +24,13 @@ pub(crate) struct RequestMeta<'a> {
 pub(crate) struct OriginMismatch;
 
 impl<'a> RequestMeta<'a> {
-    pub(crate) fn new(headers: &'a HeaderMap, peer: IpAddr) -> Self {
-        Self { headers, peer }
+    pub(crate) fn new(headers: &'a HeaderMap, peer: IpAddr, settings: &'a Forwarded) -> Self {
+        Self { headers, peer, settings }
     }
 
-    /// The addresses a request came through, ours being the last hop: `client, proxy, …, peer`.
-    pub(crate) fn forwarded_for(&self) -> String {
-        let chain = CLIENT_ADDRESS
-            .iter()
-            .find_map(|name| self.text(name).filter(|chain| !chain.is_empty()));
-        match chain {
-            Some(chain) => format!("{chain}, {}", self.peer),
-            None => self.peer.to_string(),
-        }
+    /// The addresses a request came through, ours being the last hop, as far as they are believed.
+    pub(crate) fn chain(&self) -> Chain {
+        Chain::of(self.headers, self.peer, self.settings)
     }
 
     /// The page the request came from: `Origin`, else `Referer`, where it is an absolute http URL.
@@ -76,6 +66,11 @@ impl<'a> RequestMeta<'a> {
             header.version = Some(credentials.version);
         }
         header.no_cache |= credentials.flags.no_cache;
+        let chain = self.chain();
+        if !chain.may_say_more {
+            header.remote_addr = None;
+            header.forwarded_for = None;
+        }
         header.remote_addr.get_or_insert(self.peer);
         if header.client.is_none() {
             header.client.clone_from(&credentials.client);
@@ -84,7 +79,7 @@ impl<'a> RequestMeta<'a> {
             header.user_agent = self.owned(&USER_AGENT);
         }
         if header.forwarded_for.as_ref().is_none_or(String::is_empty) {
-            header.forwarded_for = Some(self.forwarded_for());
+            header.forwarded_for = Some(chain.text);
         }
         let hints = &mut header.client_hints;
         for (hint, name) in [

@@ -20,7 +20,7 @@ use relay_compression::{ContentEncoding, DecodeError, Decoder};
 use tokio::time::{Instant, Sleep};
 
 use crate::client::{ClientError, RequestBody};
-use crate::meta::RequestMeta;
+use crate::forwarded::{Chain, remove_unbelieved};
 use crate::relay::{Relay, Worker};
 use crate::reply::{BoxError, Reply, ReplyBody, empty, text};
 use crate::service::unread;
@@ -106,7 +106,9 @@ fn rewrite(
     limit: usize,
 ) -> Result<Request<RequestBody>, http::Error> {
     let (mut head, body) = request.into_parts();
-    let forwarded_for = RequestMeta::new(&head.headers, peer).forwarded_for();
+    let settings = &worker.relay.config.forwarded;
+    let forwarded_for = Chain::of(&head.headers, peer, settings).text;
+    remove_unbelieved(&mut head.headers, settings);
     for name in &NOT_FORWARDED {
         head.headers.remove(name);
     }

@@ -22,6 +22,8 @@ pub(crate) enum Rejection {
     Auth(#[from] AuthError),
     #[error("bad envelope authentication header")]
     EnvelopeAuth(#[source] serde_json::Error),
+    #[error("the tunnel does not lead to the host and project of this DSN")]
+    Tunnel,
     #[error("bad x-sentry-relay-signature header")]
     Signature,
     #[error("Failed to deserialize query string: {0}")]
@@ -156,6 +158,7 @@ impl Rejection {
             Self::Body(BodyError::Stalled) => StatusCode::REQUEST_TIMEOUT,
             Self::Body(BodyError::OverBudget) | Self::Queue(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::Tunnel => StatusCode::FORBIDDEN,
             Self::MediaType | Self::OtlpType(_) | Self::NotJson => {
                 StatusCode::UNSUPPORTED_MEDIA_TYPE
             }

@@ -106,6 +106,11 @@ async fn route(
     let relay = &worker.relay;
     let uri = request.uri().clone();
     let (path, query) = (with_single_slashes(uri.path()), uri.query());
+    if relay.config.tunnel.is_at(&path) {
+        let (method, path) = (request.method().clone(), PathParameters::default());
+        let answer = take_in(worker, peer, request, encoding, Endpoint::Tunnel, path).await;
+        return with_cors(answer, &method);
+    }
     let Ok(matched) = ROUTES.at(&path) else {
         return pass_through(worker, request, &path, encoding, peer).await;
     };

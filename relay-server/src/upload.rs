@@ -22,8 +22,8 @@ use serde::de::IgnoredAny;
 
 use crate::client::{ClientError, RequestBody};
 use crate::endpoint::{PathParameters, content_type};
+use crate::forwarded::Chain;
 use crate::ingest::{Sender, identify, tell_of_limits};
-use crate::meta::RequestMeta;
 use crate::passthrough::{self, hand_back};
 use crate::rejection::{Rejection, detail};
 use crate::relay::{Phase, Relay, Worker};
@@ -274,7 +274,7 @@ fn request(
         .version(credentials.version)
         .client(credentials.client.as_deref());
     headers.insert(HeaderName::from_static("x-sentry-auth"), auth.into());
-    let forwarded_for = RequestMeta::new(&head.headers, peer).forwarded_for();
+    let forwarded_for = Chain::of(&head.headers, peer, &relay.config.forwarded).text;
     headers.insert(HeaderName::from_static("x-forwarded-for"), forwarded_for.try_into()?);
     if let Some(host) = &relay.host_header {
         headers.insert(HOST, host.clone());

@@ -13,11 +13,17 @@ pub(super) async fn read(mut request: Request<'_>) -> Result<Bundle, Rejection> 
     Ok(Bundle { envelopes: vec![decode(received.bytes)?], memory: received.memory })
 }
 
-/// Reads an envelope whose own DSN says who sent it.
-pub(crate) async fn sender_of(mut request: Request<'_>) -> Result<(Sender, Bundle), Rejection> {
+/// Reads an envelope whose own DSN says who sent it; through the tunnel only to where that leads.
+pub(super) async fn sender_of(
+    mut request: Request<'_>,
+    is_tunnel: bool,
+) -> Result<(Sender, Bundle), Rejection> {
     let received = request.receive(request.relay.config.limits.max_envelope_size).await?;
     let dsn = EnvelopeHeader::decode_sender(&received.bytes, Limits::default().max_header_size);
     let dsn = dsn.map_err(Rejection::EnvelopeAuth)?;
+    if is_tunnel && !request.relay.config.tunnel.leads_to(&dsn) {
+        return Err(Rejection::Tunnel);
+    }
     let envelope = decode(received.bytes)?;
     let key = dsn.project_key().map_err(AuthError::Key)?;
     let sender = Sender {

@@ -12,4 +12,5 @@ mod proxying;
 mod settle;
 mod shutdown;
 mod statuses;
+mod tunnel;
 mod uploads;
