@@ -11,7 +11,8 @@ pub(crate) struct Budget {
 }
 
 /// The budget has no room now; later it may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("relay is running out of memory")]
 pub(crate) struct OverBudget;
 
 impl Budget {
@@ -83,6 +84,16 @@ impl Reservation {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
         Self { budget: Arc::clone(&self.budget), bytes }
+    }
+
+    /// Gives back `bytes`, or all there are.
+    pub(crate) fn shrink_by(&mut self, bytes: usize) {
+        self.shrink_to(self.bytes.saturating_sub(bytes));
+    }
+
+    /// Takes over what another one holds.
+    pub(crate) fn absorb(&mut self, mut other: Self) {
+        self.bytes += std::mem::take(&mut other.bytes);
     }
 
     /// Gives back what is held above `bytes`.

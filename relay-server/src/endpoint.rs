@@ -3,16 +3,19 @@
 //! Each reads its request into envelopes, in a module of its own, and has its own answer; what happens to the
 //! envelopes is the same for all, and told in `ingest`.
 
+mod attachments;
 mod cron;
 mod envelope;
+mod minidump;
 mod nel;
 mod otlp;
 mod security;
 mod store;
+mod unreal;
 mod vercel;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderMap};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use http::request::Parts;
 use http::{Method, StatusCode};
 use hyper::body::Incoming;
@@ -28,10 +31,12 @@ pub(crate) use self::store::PayloadError;
 
 use crate::body::{self, Received};
 use crate::budget::Reservation;
+use crate::config::Limits;
 use crate::ingest::Sender;
+use crate::multipart::FormLimits;
 use crate::rejection::Rejection;
 use crate::relay::Relay;
-use crate::reply::{Reply, empty, json, reply};
+use crate::reply::{Reply, empty, json, reply, text};
 
 /// What the relay calls itself where it speaks as a client, in items of its own making.
 const OWN_CLIENT: &str = concat!("sentry.relay/", env!("CARGO_PKG_VERSION"));
@@ -44,6 +49,9 @@ pub(crate) enum Endpoint {
     Tunnel,
     Store,
     Security,
+    Minidump,
+    Attachments,
+    Unreal,
     Cron,
     OtlpTraces,
     OtlpLogs,
@@ -59,6 +67,8 @@ pub(crate) struct PathParameters<'a> {
     /// The public key, where the path is what names the sender.
     pub(crate) key: Option<&'a str>,
     pub(crate) slug: Option<&'a str>,
+    /// The event that files are for.
+    pub(crate) event_id: Option<&'a str>,
     /// The name of a resumable upload.
     pub(crate) upload: Option<&'a str>,
 }
@@ -69,6 +79,7 @@ impl<'a> PathParameters<'a> {
             project: params.get("project_id"),
             key: params.get("key"),
             slug: params.get("slug"),
+            event_id: params.get("event_id"),
             upload: params.get("upload"),
         }
     }
@@ -104,8 +115,11 @@ impl Endpoint {
     }
 
     /// What can be told from the head alone, before anybody asks who sent it.
-    pub(crate) fn check(self, headers: &HeaderMap) -> Result<(), Rejection> {
+    pub(crate) fn check(self, relay: &Relay, headers: &HeaderMap) -> Result<(), Rejection> {
+        let limits = &relay.config.limits;
         match self {
+            Self::Minidump => check_length(headers, max_minidump_body(limits)),
+            Self::Attachments => check_length(headers, limits.items.max_attachments_size),
             Self::Security | Self::Nel => mime(headers).map(drop),
             Self::OtlpTraces | Self::OtlpLogs => otlp::Format::of(headers).map(drop),
             _ => Ok(()),
@@ -122,6 +136,9 @@ impl Endpoint {
             Self::Envelope | Self::Tunnel => envelope::read(request).await,
             Self::Store => store::read(request, sender).await,
             Self::Security => security::read(request).await,
+            Self::Minidump => Box::pin(minidump::read(request)).await,
+            Self::Attachments => Box::pin(attachments::read(request)).await,
+            Self::Unreal => unreal::read(request).await,
             Self::Cron => cron::read(request, sender).await,
             Self::OtlpTraces => otlp::read(request, otlp::Signal::Traces).await,
             Self::OtlpLogs => otlp::read(request, otlp::Signal::Logs).await,
@@ -141,7 +158,7 @@ impl Endpoint {
     /// Whether the sender is told of rate limits; some clients take anything but a success for a reason to try again
     /// (`spec/ingest.md` 8.4).
     pub(crate) fn tells_of_limits(self) -> bool {
-        !matches!(self, Self::Cron | Self::Nel)
+        !matches!(self, Self::Minidump | Self::Unreal | Self::Cron | Self::Nel)
     }
 
     /// The answer to a request that was taken in.
@@ -155,6 +172,11 @@ impl Endpoint {
                 None => json(StatusCode::OK, "{}"),
             },
             Self::Security | Self::Nel => empty(StatusCode::OK),
+            Self::Attachments => empty(StatusCode::CREATED),
+            Self::Minidump | Self::Unreal => {
+                let id = event_id.map(|id| uuid::Uuid::from(id).hyphenated().to_string());
+                text(StatusCode::OK, id.unwrap_or_default())
+            }
             Self::Cron | Self::VercelLogs => empty(StatusCode::ACCEPTED),
             Self::OtlpTraces | Self::OtlpLogs => otlp::success(&head.headers),
         }
@@ -180,6 +202,20 @@ impl Request<'_> {
     fn query<'de, T: Deserialize<'de>>(&'de self) -> Result<T, Rejection> {
         serde_urlencoded::from_str(self.head.uri.query().unwrap_or_default())
             .map_err(|error| Rejection::Query(error.to_string()))
+    }
+
+    fn form_limits(&self, max_body: usize) -> FormLimits {
+        let limits = &self.relay.config.limits;
+        FormLimits {
+            max_body,
+            max_part: limits.items.max_attachment_size,
+            max_parts: limits.items.max_attachments_size,
+            timeout: limits.body_timeout,
+        }
+    }
+
+    fn max_minidump_body(&self) -> usize {
+        max_minidump_body(&self.relay.config.limits)
     }
 
     fn is_post(&self) -> bool {
@@ -210,6 +246,20 @@ impl Bundle {
         envelope.push(item);
         Self { envelopes: vec![envelope], memory: received.memory }
     }
+}
+
+/// The outer bound of a minidump with all that comes along.
+fn max_minidump_body(limits: &Limits) -> usize {
+    limits.max_upload_size.saturating_add(limits.items.max_attachments_size)
+}
+
+/// A length that is announced may be too large before anything is read.
+fn check_length(headers: &HeaderMap, max: usize) -> Result<(), Rejection> {
+    let length = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: u64| length > max as u64) {
+        return Err(Rejection::Announced);
+    }
+    Ok(())
 }
 
 /// The media type of a body; a missing one is as bad as one that cannot be read.

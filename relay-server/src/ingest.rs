@@ -47,7 +47,7 @@ pub(crate) async fn ingest(
     let Arrival { endpoint, path, peer, head, body, encoding } = arrival;
     let relay = &*worker.relay;
     let project = path.project.map(project_id).transpose()?;
-    endpoint.check(&head.headers)?;
+    endpoint.check(relay, &head.headers)?;
     let credentials = match endpoint {
         // Whatever else it says: the pages behind it have an SDK that knows of no tunnel.
         Endpoint::Tunnel => None,

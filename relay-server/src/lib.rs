@@ -26,6 +26,7 @@ mod lane;
 mod learned;
 mod ledger;
 mod meta;
+mod multipart;
 mod pace;
 mod passthrough;
 mod queue;

@@ -138,6 +138,22 @@ pub(crate) fn decoded(body: Incoming, encoding: ContentEncoding, limit: usize) -
     }
 }
 
+/// A body that stays where it is while it is read.
+pub(crate) type BodyInPlace<'a> = Pin<Box<dyn Body<Data = Bytes, Error = BoxError> + Send + 'a>>;
+
+/// The same for somebody who reads it here.
+pub(crate) fn decoded_in_place(
+    body: &mut Incoming,
+    encoding: ContentEncoding,
+    limit: usize,
+) -> BodyInPlace<'_> {
+    let body = Bounded { inner: body, left: limit };
+    match encoding {
+        ContentEncoding::Identity => Box::pin(body),
+        _ => Box::pin(Decoded::new(body, encoding, limit)),
+    }
+}
+
 /// The upstream's answer as our own: its connection headers stay behind, and gzip that the client did not
 /// ask for is taken off.
 pub(crate) fn hand_back(
@@ -161,8 +177,8 @@ pub(crate) fn hand_back(
     Response::from_parts(head, ReplyBody::Stream(body))
 }
 
-pub(crate) fn is_too_large(error: &ClientError) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+pub(crate) fn is_too_large(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
     while let Some(error) = cause {
         if error.is::<TooLarge>()
             || matches!(error.downcast_ref(), Some(DecodeError::TooLarge { .. }))
@@ -179,12 +195,16 @@ pub(crate) fn is_too_large(error: &ClientError) -> bool {
 struct TooLarge;
 
 /// A request body that fails once it is longer than its route allows.
-struct Bounded {
-    inner: Incoming,
+struct Bounded<B> {
+    inner: B,
     left: usize,
 }
 
-impl Body for Bounded {
+impl<B> Body for Bounded<B>
+where
+    B: Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
     type Data = Bytes;
     type Error = BoxError;
 
@@ -195,7 +215,7 @@ impl Body for Bounded {
         let Some(frame) = ready!(Pin::new(&mut self.inner).poll_frame(cx)) else {
             return Poll::Ready(None);
         };
-        let frame = frame?;
+        let frame = frame.map_err(Into::into)?;
         let length = frame.data_ref().map_or(0, Bytes::len);
         Poll::Ready(Some(match self.left.checked_sub(length) {
             Some(left) => {

@@ -9,6 +9,7 @@ use relay_pipeline::ItemTooLarge;
 
 use crate::body::BodyError;
 use crate::meta::OriginMismatch;
+use crate::multipart::FormError;
 use crate::reply::{Reply, empty, json, text};
 use crate::settle::RATE_LIMITS;
 
@@ -36,6 +37,18 @@ pub(crate) enum Rejection {
     OtlpType(String),
     #[error("Failed to buffer the request body: {0}")]
     Body(#[from] BodyError),
+    #[error("{}", form_detail(.0))]
+    Form(#[from] FormError),
+    #[error(transparent)]
+    Dump(#[from] DumpError),
+    #[error("invalid messagepack data")]
+    MessagePack(String),
+    #[error(
+        "Invalid URL: Cannot parse `event_id` with value `{0}`: invalid value: string {0:?}, expected an event identifier"
+    )]
+    EventId(String),
+    #[error("length limit exceeded")]
+    Announced,
     #[error("empty request body")]
     EmptyBody,
     #[error("invalid request body")]
@@ -65,6 +78,28 @@ pub(crate) enum Rejection {
     RateLimited { limits: String, retry_after: u64 },
     #[error("failed to queue envelope")]
     Queue(#[source] QueueError),
+}
+
+/// Why a request brings no minidump.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DumpError {
+    #[error("missing minidump")]
+    Missing,
+    #[error("invalid minidump")]
+    Invalid,
+    #[error("invalid compression format")]
+    Container(#[source] std::io::Error),
+    #[error("invalid request body")]
+    Body(#[source] BodyError),
+}
+
+/// A form that is too large is one all the same.
+fn form_detail(error: &FormError) -> &'static str {
+    match error {
+        FormError::TooLarge => "request content exceeded size limits",
+        FormError::OverBudget => "failed to queue envelope",
+        _ => "invalid multipart data",
+    }
 }
 
 /// The project in the path is not a number.
@@ -106,7 +141,8 @@ impl Rejection {
     /// sending a body is answered without one, unless it was the body that was looked at.
     pub(crate) fn drains_body(&self, expects_continue: bool) -> bool {
         match self {
-            Self::Body(BodyError::Stalled | BodyError::Broken(_)) => false,
+            Self::Body(BodyError::Stalled | BodyError::Broken(_))
+            | Self::Form(FormError::Stalled) => false,
             Self::Body(_) => true,
             _ => !expects_continue,
         }
@@ -117,6 +153,13 @@ impl Rejection {
         let status = self.status();
         let mut reply = match &self {
             Self::MediaType => empty(status),
+            Self::Form(FormError::TooLarge) => detail(status, &self.to_string(), Vec::new()),
+            Self::Form(error) => {
+                let mut causes = vec![error.to_string()];
+                causes.extend(causes_of(error));
+                detail(status, &self.to_string(), causes)
+            }
+            Self::MessagePack(cause) => detail(status, &self.to_string(), vec![cause.clone()]),
             Self::Body(error) if status == StatusCode::SERVICE_UNAVAILABLE => {
                 detail(status, "failed to queue envelope", vec![error.to_string()])
             }
@@ -125,7 +168,9 @@ impl Rejection {
             | Self::NotJson
             | Self::JsonSyntax(_)
             | Self::JsonShape(_)
-            | Self::Slug => text(status, self.to_string()),
+            | Self::Slug
+            | Self::EventId(_)
+            | Self::Announced => text(status, self.to_string()),
             Self::Mime(_) => detail(status, &self.to_string(), Vec::new()),
             _ => detail(status, &self.to_string(), self.causes()),
         };
@@ -153,10 +198,16 @@ impl Rejection {
             }
             Self::Auth(_) | Self::EnvelopeAuth(_) => StatusCode::UNAUTHORIZED,
             Self::Body(BodyError::TooLong)
+            | Self::Form(FormError::TooLarge)
+            | Self::Announced
             | Self::TooLarge(_)
             | Self::Queue(QueueError::TooLarge) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Body(BodyError::Stalled) => StatusCode::REQUEST_TIMEOUT,
-            Self::Body(BodyError::OverBudget) | Self::Queue(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Body(BodyError::Stalled) | Self::Form(FormError::Stalled) => {
+                StatusCode::REQUEST_TIMEOUT
+            }
+            Self::Body(BodyError::OverBudget)
+            | Self::Form(FormError::OverBudget)
+            | Self::Queue(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::RateLimited { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Tunnel => StatusCode::FORBIDDEN,
             Self::MediaType | Self::OtlpType(_) | Self::NotJson => {
@@ -168,6 +219,10 @@ impl Rejection {
             | Self::Query(_)
             | Self::Mime(_)
             | Self::Body(_)
+            | Self::Form(_)
+            | Self::Dump(_)
+            | Self::MessagePack(_)
+            | Self::EventId(_)
             | Self::EmptyBody
             | Self::StoreBody(_)
             | Self::JsonSyntax(_)
@@ -180,14 +235,18 @@ impl Rejection {
     }
 
     fn causes(&self) -> Vec<String> {
-        let mut causes = Vec::new();
-        let mut error = self.source();
-        while let Some(cause) = error {
-            causes.push(cause.to_string());
-            error = cause.source();
-        }
-        causes
+        causes_of(self)
     }
+}
+
+fn causes_of(error: &dyn Error) -> Vec<String> {
+    let mut causes = Vec::new();
+    let mut error = error.source();
+    while let Some(cause) = error {
+        causes.push(cause.to_string());
+        error = cause.source();
+    }
+    causes
 }
 
 /// The JSON error body of the protocol: a detail and, where there are any, its causes.

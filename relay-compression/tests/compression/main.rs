@@ -1,5 +1,7 @@
 //! What is seen from outside, by topic.
 
+#[cfg(feature = "containers")]
+mod container;
 mod decode;
 mod encode;
 mod encoding;

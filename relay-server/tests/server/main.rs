@@ -4,6 +4,7 @@
 mod support;
 
 mod capture;
+mod crash_reports;
 mod durable;
 mod endpoints;
 mod hostile;
