@@ -19,6 +19,7 @@ import uuid
 from collections import Counter
 from dataclasses import dataclass, field
 
+import guests
 from compare import envelope_differences, request_differences
 from doubles import PATIENCE, Tap, Upstream
 from relay import Relay
@@ -314,6 +315,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python-packages", required=True, type=pathlib.Path)
     parser.add_argument("--node-folder", required=True, type=pathlib.Path)
+    parser.add_argument("--rust-client", required=True, type=pathlib.Path)
+    parser.add_argument("--chromium", required=True)
     parser.add_argument("relay", nargs="+", help="the command that is the relay binary")
     arguments = parser.parse_args()
     report = Report()
@@ -322,12 +325,22 @@ def main():
         common = write_inputs(folder)
         everyone = clients(arguments.python_packages, arguments.node_folder)
         upstream = Upstream()
+        (folder / "config").mkdir()
+        (folder / "config/config.yml").write_text("tunnel: {allow: [o1.ingest.sentry.io/42]}\n")
         relay = Relay(
-            arguments.relay, folder, "--mode", "proxy", "--upstream", f"http://{upstream.authority}"
+            arguments.relay,
+            folder,
+            "--config",
+            "config",
+            "--mode",
+            "proxy",
+            "--upstream",
+            f"http://{upstream.authority}",
         )
         for client in everyone:
             report.guard(client.name, forwarding, client, relay, upstream, folder, common)
         report.guard("rate limits", rate_limits, everyone[0], relay, upstream, folder)
+        guests.check_all(report, arguments, relay, upstream, folder)
         recorded = len(upstream.requests)
         code = relay.stop()
         report.check("proxy: SIGTERM ends the relay with exit code 0", expect(code == 0, f"{code}"))
