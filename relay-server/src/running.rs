@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use tokio::io::Interest;
 use tokio::net::{TcpListener, TcpStream};
@@ -388,6 +388,36 @@ fn connect(
         Ok(stream) => stream,
         Err(error) => return tracing::warn!(%error, "cannot serve a connection"),
     };
+    let watcher = graceful.watcher();
+    let worker = Arc::clone(worker);
+    tokio::spawn(async move {
+        let relay = Arc::clone(&worker.relay);
+        let is_http2 = tokio::select! {
+            begun = speaks_http2(&stream, &relay.config.limits) => match begun {
+                Ok(is_http2) => is_http2,
+                Err(error) => {
+                    tracing::debug!(%error, "a connection brought no request");
+                    // Bytes left unread would make of this end a reset.
+                    let _ = stream.try_read(&mut [0; PREFACE.len()]);
+                    return;
+                }
+            },
+            () = relay.stopping() => return,
+        };
+        // On the heap, so that a connection that says nothing takes no more than it needs to wait.
+        Box::pin(serve_requests(worker, stream, peer, is_http2, watcher)).await;
+        drop(permit);
+    });
+}
+
+/// Serves the requests of a connection that has begun to speak.
+async fn serve_requests(
+    worker: Arc<Worker>,
+    stream: TcpStream,
+    peer: IpAddr,
+    is_http2: bool,
+    watcher: Watcher,
+) {
     let limits = &worker.relay.config.limits;
     let mut http = auto::Builder::new(TokioExecutor::new());
     http.http1()
@@ -399,33 +429,15 @@ fn connect(
         .keep_alive_interval(limits.keepalive_timeout)
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEADER_LIST);
-    let worker_of_requests = Arc::clone(worker);
+    let http = if is_http2 { http.http2_only() } else { http.http1_only() };
     let service = service_fn(move |request| {
-        let worker = Arc::clone(&worker_of_requests);
+        let worker = Arc::clone(&worker);
         async move { Ok::<_, Infallible>(respond(&worker, peer, request).await) }
     });
-    let watcher = graceful.watcher();
-    let relay = Arc::clone(&worker.relay);
-    tokio::spawn(async move {
-        let http = tokio::select! {
-            begun = speaks_http2(&stream, &relay.config.limits) => match begun {
-                Ok(true) => http.http2_only(),
-                Ok(false) => http.http1_only(),
-                Err(error) => {
-                    tracing::debug!(%error, "a connection brought no request");
-                    // Bytes left unread would make of this end a reset.
-                    let _ = stream.try_read(&mut [0; PREFACE.len()]);
-                    return;
-                }
-            },
-            () = relay.stopping() => return,
-        };
-        let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
-        if let Err(error) = watcher.watch(connection).await {
-            tracing::debug!(error = &*error, "a connection ended early");
-        }
-        drop(permit);
-    });
+    let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
+    if let Err(error) = watcher.watch(connection).await {
+        tracing::debug!(error = &*error, "a connection ended early");
+    }
 }
 
 /// The first bytes of an HTTP/2 connection.

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "the figures, for who runs them with --nocapture")]
 
 mod dice;
+mod hostile;
 mod kill;
 mod life;
 mod outage;

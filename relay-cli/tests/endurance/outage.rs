@@ -19,7 +19,7 @@ use crate::{PATIENCE, seed, variable};
 const SENDERS: usize = 32;
 
 /// `limits.max_memory`, and what may come on top.
-const MEMORY: u64 = (64 << 20) + 30_000_000;
+pub(crate) const MEMORY: u64 = (64 << 20) + 30_000_000;
 
 #[test]
 fn an_outage_loses_nothing_costs_no_memory_and_leaves_another_target_alone() {
@@ -160,7 +160,7 @@ fn keep_sending(
 }
 
 /// Resident memory of the process in bytes.
-fn resident(pid: u64) -> Option<u64> {
+pub(crate) fn resident(pid: u64) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
