@@ -18,7 +18,9 @@ use crate::endpoint::{Endpoint, PathParameters};
 use crate::ingest::{Arrival, ingest};
 use crate::rejection::detail;
 use crate::relay::{Phase, Relay, Worker};
-use crate::reply::{Reply, empty, finish, json, method_not_allowed, preflight, text, with_cors};
+use crate::reply::{
+    Reply, empty, finish, json, method_not_allowed, preflight, text, with_cors, without_body,
+};
 use crate::upload::{self, Step};
 use crate::{body, capture, passthrough};
 
@@ -80,13 +82,15 @@ pub(crate) async fn respond(
     request: Request<Incoming>,
 ) -> Reply {
     let accept_encoding = request.headers().get(ACCEPT_ENCODING).cloned();
+    let is_head = request.method() == Method::HEAD;
     // Before routing: an encoding that nobody here reads is refused on any path (`spec/ingest.md` 4).
     let named = request.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
     let answer = match ContentEncoding::from_header(named) {
         Ok(encoding) => answered(route(worker, peer, request, encoding)).await,
         Err(_) => unread(request, unsupported_encoding()).await,
     };
-    finish(answer, accept_encoding.as_ref())
+    let answer = finish(answer, accept_encoding.as_ref());
+    if is_head { without_body(answer) } else { answer }
 }
 
 /// The answer, also where finding it runs into a bug: other requests of the connection are none the worse for it. The
