@@ -54,8 +54,10 @@ pub(crate) fn check(request: &Request<'_>) {
 
     let address = if is_capture_api { capture.local_addr() } else { proxy.local_addr() };
     let status = exchange(address, request);
-    let is_encoded =
-        request.headers.iter().any(|line| line.to_ascii_lowercase().starts_with(b"content-encoding"));
+    let is_encoded = request
+        .headers
+        .iter()
+        .any(|line| line.to_ascii_lowercase().starts_with(b"content-encoding"));
     match status {
         100..500 => assert_ne!(status, 408, "all of it was sent at once"),
         // What passes through is decoded on the way, after the upstream was asked.
@@ -96,8 +98,9 @@ fn wait_for(relay: &Running, holds: impl Fn(&Stats) -> bool) -> Stats {
 
 /// The status of the answer.
 fn exchange(address: SocketAddr, request: &Request<'_>) -> u16 {
-    let mut bytes = format!("{} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n", request.method_and_target)
-        .into_bytes();
+    let mut bytes =
+        format!("{} HTTP/1.1\r\nHost: relay\r\nConnection: close\r\n", request.method_and_target)
+            .into_bytes();
     for header in &request.headers {
         bytes.extend_from_slice(header);
         bytes.extend_from_slice(b"\r\n");
@@ -128,5 +131,7 @@ fn exchange(address: SocketAddr, request: &Request<'_>) -> u16 {
     let read = stream.read_to_end(&mut answer);
     let status = answer.strip_prefix(b"HTTP/1.1 ").and_then(|rest| rest.get(..3));
     let status = status.and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
-    status.unwrap_or_else(|| panic!("no answer but {:?}, {read:?}", answer.escape_ascii().to_string()))
+    status.unwrap_or_else(|| {
+        panic!("no answer but {:?}, {read:?}", answer.escape_ascii().to_string())
+    })
 }
