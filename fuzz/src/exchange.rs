@@ -23,8 +23,7 @@ struct Relays {
 }
 
 static RELAYS: LazyLock<Relays> = LazyLock::new(|| {
-    let mut config = Config::default();
-    config.port = 0;
+    let mut config = Config { port: 0, ..Config::default() };
     config.spool.durability = Durability::Memory;
     config.limits.max_thread_count = Some(1);
     config.capture.max_size = MEMORY;
