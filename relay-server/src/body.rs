@@ -20,7 +20,7 @@ pub(crate) struct Received {
 /// Why a body was not read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
-    /// More decoded bytes than the route allows, or than the whole budget could ever hold.
+    /// More decoded bytes than the route allows, or than the budget could hold for one request.
     #[error("length limit exceeded")]
     TooLong,
     /// The budget is taken by others just now.

@@ -26,9 +26,10 @@ impl Budget {
         Arc::new(Self { total, used: AtomicUsize::new(0) })
     }
 
-    /// What fits if nothing else is held but the connection it comes by: a request for more can never succeed.
+    /// What one body may take: the rest is for connections, or a body that fits into an empty budget would be put off for
+    /// as long as anybody else is connected.
     pub(crate) fn largest(&self) -> usize {
-        self.total.saturating_sub(OPEN_CONNECTION)
+        self.total - self.total / 8
     }
 
     /// Whether less than 95 % is taken.

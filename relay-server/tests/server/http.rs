@@ -154,9 +154,9 @@ fn a_relay_that_cannot_start_says_why() {
 fn what_could_never_fit_into_memory_is_answered_413() {
     let upstream = Upstream::start();
     let mut config = proxy_config(&upstream);
-    config.limits.max_memory = 256 * 1024;
+    config.limits.max_memory = 1 << 20;
     let relay = Relay::start(config);
-    let request = Request::envelope(&fresh_id(), vec![b'x'; 300_000]);
+    let request = Request::envelope(&fresh_id(), vec![b'x'; 1_200_000]);
     for request in [request.clone(), request.clone().chunked(), request.encoded("gzip")] {
         let answer = request.send(relay.address());
         assert_eq!(answer.status(), 413, "{}", answer.text());
@@ -168,10 +168,10 @@ fn what_could_never_fit_is_answered_413_also_while_something_else_waits() {
     let upstream = Upstream::start();
     upstream.hold();
     let mut config = proxy_config(&upstream);
-    config.limits.max_memory = 256 * 1024;
+    config.limits.max_memory = 1 << 20;
     let relay = Relay::start(config);
     assert_eq!(Request::store(&fresh_id(), "{}").send(relay.address()).status(), 200);
-    let refused = Request::envelope(&fresh_id(), vec![b' '; 300 * 1024]).send(relay.address());
+    let refused = Request::envelope(&fresh_id(), vec![b' '; 1200 * 1024]).send(relay.address());
     assert_eq!(refused.status(), 413);
     upstream.release();
 }
