@@ -10,10 +10,15 @@ pub(crate) struct Budget {
     used: AtomicUsize,
 }
 
-/// The budget has no room now; later it may.
+/// The budget has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("relay is running out of memory")]
-pub(crate) struct OverBudget;
+pub(crate) enum OverBudget {
+    /// Others have it; later it may be free.
+    Now,
+    /// Not even if nobody else had any of it (decision 0002).
+    Ever,
+}
 
 impl Budget {
     pub(crate) fn new(total: usize) -> Arc<Self> {
@@ -63,7 +68,10 @@ impl Reservation {
         used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
             used.checked_add(by).filter(|wanted| wanted <= total)
         })
-        .map_err(|_| OverBudget)?;
+        .map_err(|_| match self.bytes.checked_add(by) {
+            Some(wanted) if wanted <= *total => OverBudget::Now,
+            _ => OverBudget::Ever,
+        })?;
         self.bytes += by;
         Ok(())
     }
@@ -91,11 +99,6 @@ impl Reservation {
         self.shrink_to(self.bytes.saturating_sub(bytes));
     }
 
-    /// Takes over what another one holds.
-    pub(crate) fn absorb(&mut self, mut other: Self) {
-        self.bytes += std::mem::take(&mut other.bytes);
-    }
-
     /// Gives back what is held above `bytes`.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         let surplus = self.bytes.saturating_sub(bytes);
@@ -119,7 +122,8 @@ mod tests {
         let budget = Budget::new(100);
         let mut held = budget.reserve(40).expect("40 of 100 fit");
         held.grow(60).expect("another 60 fit");
-        assert_eq!(held.grow(1), Err(OverBudget));
+        assert_eq!(held.grow(1), Err(OverBudget::Ever));
+        assert_eq!(budget.reserve(1).err(), Some(OverBudget::Now));
         held.shrink_to(30);
         assert_eq!(budget.used.load(Ordering::Relaxed), 30);
         drop(held);
@@ -129,8 +133,8 @@ mod tests {
     #[test]
     fn a_refused_reservation_holds_nothing() {
         let budget = Budget::new(100);
-        assert_eq!(budget.reserve(101).err(), Some(OverBudget));
-        assert_eq!(budget.reserve(usize::MAX).err(), Some(OverBudget));
+        assert_eq!(budget.reserve(101).err(), Some(OverBudget::Ever));
+        assert_eq!(budget.reserve(usize::MAX).err(), Some(OverBudget::Ever));
         assert_eq!(budget.used.load(Ordering::Relaxed), 0);
     }
 }
