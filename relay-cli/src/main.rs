@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod age;
+mod allocator;
 mod args;
 mod banner;
 mod byte_size;
@@ -45,7 +46,10 @@ fn main() -> ExitCode {
 
 fn command(Arguments { global, command }: Arguments) -> Result<(), Failure> {
     match command {
-        Command::Run(args) => run::run(&args.overrides(&global)),
+        Command::Run(args) => {
+            allocator::bound();
+            run::run(&args.overrides(&global))
+        }
         Command::Config(command) => config_command::config(&command, &global),
         Command::Send(args) => send::send(&args),
         Command::Healthcheck(args) => healthcheck::healthcheck(&args, &global.overrides()),

@@ -1,9 +1,10 @@
 //! Item limits: how large and how many the items of one envelope may be.
 
 use relay_envelope::{AttachmentType, Envelope, Item, ItemType};
-use relay_protocol::ItemKind;
+use relay_protocol::{DataCategory, ItemKind};
 
 use crate::item::is_span_container;
+use crate::quantities;
 
 /// Sizes and counts per envelope (`limits.*` of `config.yml`); sizes in bytes, the limit itself passes.
 ///
@@ -38,7 +39,7 @@ pub struct ItemLimits {
     pub max_span_size: usize,
     /// How many spans outside of a container.
     pub max_standalone_span_count: usize,
-    /// A container of logs, metrics or spans.
+    /// A container of logs, metrics or spans; a body of logs or spans of a foreign protocol.
     pub max_container_size: usize,
     /// The metric buckets.
     pub max_metric_buckets_size: usize,
@@ -129,10 +130,12 @@ enum Group {
     TraceMetric,
     SpanContainer,
     Span,
+    IntegrationLogs,
+    IntegrationSpans,
 }
 
 impl Group {
-    const COUNT: usize = Self::Span as usize + 1;
+    const COUNT: usize = Self::IntegrationSpans as usize + 1;
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -217,6 +220,17 @@ impl Rule {
                 max_count: limits.max_standalone_span_count,
                 max_total: limits.max_container_size,
             },
+            ItemType::Integration => {
+                let categories = quantities(item).categories();
+                let group = if categories.contains(DataCategory::LogItem) {
+                    Group::IntegrationLogs
+                } else if categories.contains(DataCategory::Span) {
+                    Group::IntegrationSpans
+                } else {
+                    return None;
+                };
+                single(group, limits.max_container_size)
+            }
             _ => return None,
         })
     }

@@ -67,6 +67,9 @@ pub(crate) struct BodyLimits {
 /// Decoded bytes between two looks at the budget.
 const STEP: usize = 64 * 1024;
 
+/// After so many steps others get their turn: a little that inflates to much must not hold up everybody else.
+const STEPS_IN_A_ROW: usize = 16;
+
 /// After a refusal this much more is read and thrown away, so that a client that is still sending gets
 /// to read the answer instead of a connection reset.
 const MAX_DISCARDED: usize = 4 * 1024 * 1024;
@@ -78,7 +81,7 @@ pub(crate) async fn read(
     limits: &BodyLimits,
     budget: &Arc<Budget>,
 ) -> Result<Received, BodyError> {
-    let limit = limits.max_size.min(budget.total());
+    let limit = limits.max_size.min(budget.largest());
     let announced =
         body.size_hint().exact().map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
     if encoding == ContentEncoding::Identity {
@@ -132,11 +135,16 @@ async fn read_encoded(
     memory: &mut Reservation,
 ) -> Result<Bytes, BodyError> {
     let mut decoder = Decoder::new(encoding, limit);
+    let mut steps = 0_usize;
     while let Some(chunk) = next_chunk(body, timeout).await? {
         let mut rest = &chunk[..];
         while !rest.is_empty() {
             memory.grow_to(decoder.len() + STEP.min(limit - decoder.len()))?;
             decoder.write_some(&mut rest)?;
+            steps += 1;
+            if steps.is_multiple_of(STEPS_IN_A_ROW) {
+                tokio::task::yield_now().await;
+            }
         }
     }
     Ok(decoder.finish()?)

@@ -20,14 +20,20 @@ pub(crate) enum OverBudget {
     Ever,
 }
 
+/// What a connection takes that has not said anything, in bytes: measured, with ten thousand of them.
+pub(crate) const SILENT_CONNECTION: usize = 1536;
+
+/// And one that has: HTTP, its buffers, and a request in the middle of its way.
+pub(crate) const OPEN_CONNECTION: usize = 16 * 1024;
+
 impl Budget {
     pub(crate) fn new(total: usize) -> Arc<Self> {
         Arc::new(Self { total, used: AtomicUsize::new(0) })
     }
 
-    /// What fits if nothing else is held: a request for more can never succeed.
-    pub(crate) fn total(&self) -> usize {
-        self.total
+    /// What fits if nothing else is held but the connection it comes by: a request for more can never succeed.
+    pub(crate) fn largest(&self) -> usize {
+        self.total.saturating_sub(OPEN_CONNECTION)
     }
 
     /// Whether less than 95 % is taken.
@@ -65,11 +71,12 @@ impl Reservation {
     /// Takes `by` bytes more; on failure what was held stays held.
     pub(crate) fn grow(&mut self, by: usize) -> Result<(), OverBudget> {
         let Budget { total, used } = &*self.budget;
+        let largest = self.budget.largest();
         used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
             used.checked_add(by).filter(|wanted| wanted <= total)
         })
         .map_err(|_| match self.bytes.checked_add(by) {
-            Some(wanted) if wanted <= *total => OverBudget::Now,
+            Some(wanted) if wanted <= largest => OverBudget::Now,
             _ => OverBudget::Ever,
         })?;
         self.bytes += by;
@@ -122,12 +129,22 @@ mod tests {
         let budget = Budget::new(100);
         let mut held = budget.reserve(40).expect("40 of 100 fit");
         held.grow(60).expect("another 60 fit");
-        assert_eq!(held.grow(1), Err(OverBudget::Ever));
-        assert_eq!(budget.reserve(1).err(), Some(OverBudget::Now));
+        assert!(held.grow(1).is_err());
         held.shrink_to(30);
         assert_eq!(budget.used.load(Ordering::Relaxed), 30);
         drop(held);
         assert_eq!(budget.used.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn what_is_refused_knows_whether_it_could_ever_fit() {
+        let budget = Budget::new(OPEN_CONNECTION + 100);
+        let mut held = budget.reserve(60).expect("60 of 100 fit");
+        let _others = budget.take(OPEN_CONNECTION + 40);
+        assert_eq!(held.grow(40), Err(OverBudget::Now));
+        assert_eq!(held.grow(41), Err(OverBudget::Ever));
+        assert_eq!(budget.reserve(100).err(), Some(OverBudget::Now));
+        assert_eq!(budget.reserve(101).err(), Some(OverBudget::Ever));
     }
 
     #[test]

@@ -233,7 +233,7 @@ pub struct Limits {
     pub max_api_chunk_upload_size: usize,
     /// One resumable upload.
     pub max_upload_size: usize,
-    /// Request bodies in flight and envelopes waiting in memory, together. What does not fit is
+    /// Open connections, request bodies in flight and envelopes waiting in memory, together. What does not fit is
     /// answered 503; what could never fit, 413.
     pub max_memory: usize,
     /// Envelope requests in flight to the upstream.

@@ -5,7 +5,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, SERVER, VARY};
+use http::header::{
+    ALLOW, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, SERVER, VARY,
+};
 use http::{HeaderName, Method, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body, Frame, SizeHint};
@@ -100,6 +102,21 @@ pub(crate) fn finish(mut reply: Reply, accept_encoding: Option<&HeaderValue>) ->
         }
         _ => reply,
     }
+}
+
+/// The answer to a `HEAD`: what would be told of the body, and none. (Over HTTP/2 nobody else takes it off.)
+pub(crate) fn without_body(mut reply: Reply) -> Reply {
+    match reply.body() {
+        ReplyBody::Whole(bytes) => {
+            let length = bytes.len();
+            reply.headers_mut().insert(CONTENT_LENGTH, length.into());
+        }
+        ReplyBody::Chunked(_) => {}
+        // The upstream has done so.
+        ReplyBody::Stream(_) => return reply,
+    }
+    *reply.body_mut() = ReplyBody::Whole(Bytes::new());
+    reply
 }
 
 fn compress(mut reply: Reply, accept_encoding: Option<&HeaderValue>) -> Reply {

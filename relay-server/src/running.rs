@@ -20,6 +20,7 @@ use tokio::sync::mpsc::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::budget::{OPEN_CONNECTION, SILENT_CONNECTION};
 use crate::client::{ClientError, HttpClient};
 use crate::config::{Config, Durability, Limits};
 use crate::forward;
@@ -392,6 +393,7 @@ fn connect(
     let worker = Arc::clone(worker);
     tokio::spawn(async move {
         let relay = Arc::clone(&worker.relay);
+        let mut memory = relay.budget.take(SILENT_CONNECTION);
         let is_http2 = tokio::select! {
             begun = speaks_http2(&stream, &relay.config.limits) => match begun {
                 Ok(is_http2) => is_http2,
@@ -405,8 +407,9 @@ fn connect(
             () = relay.stopping() => return,
         };
         // On the heap, so that a connection that says nothing takes no more than it needs to wait.
+        memory.insist(OPEN_CONNECTION - SILENT_CONNECTION);
         Box::pin(serve_requests(worker, stream, peer, is_http2, watcher)).await;
-        drop(permit);
+        drop((memory, permit));
     });
 }
 

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::{Arc, LazyLock};
+use std::task::Poll;
 
 use http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, EXPECT};
 use http::{HeaderValue, Method, Request, StatusCode};
@@ -13,8 +16,11 @@ use relay_compression::ContentEncoding;
 use crate::config::Durability;
 use crate::endpoint::{Endpoint, PathParameters};
 use crate::ingest::{Arrival, ingest};
+use crate::rejection::detail;
 use crate::relay::{Phase, Relay, Worker};
-use crate::reply::{Reply, empty, finish, json, method_not_allowed, preflight, text, with_cors};
+use crate::reply::{
+    Reply, empty, finish, json, method_not_allowed, preflight, text, with_cors, without_body,
+};
 use crate::upload::{self, Step};
 use crate::{body, capture, passthrough};
 
@@ -76,13 +82,32 @@ pub(crate) async fn respond(
     request: Request<Incoming>,
 ) -> Reply {
     let accept_encoding = request.headers().get(ACCEPT_ENCODING).cloned();
+    let is_head = request.method() == Method::HEAD;
     // Before routing: an encoding that nobody here reads is refused on any path (`spec/ingest.md` 4).
     let named = request.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
     let answer = match ContentEncoding::from_header(named) {
-        Ok(encoding) => route(worker, peer, request, encoding).await,
+        Ok(encoding) => answered(route(worker, peer, request, encoding)).await,
         Err(_) => unread(request, unsupported_encoding()).await,
     };
-    finish(answer, accept_encoding.as_ref())
+    let answer = finish(answer, accept_encoding.as_ref());
+    if is_head { without_body(answer) } else { answer }
+}
+
+/// The answer, also where finding it runs into a bug: other requests of the connection are none the worse for it. The
+/// answer does not repeat what the panic says, which may be somebody's data.
+async fn answered(answer: impl Future<Output = Reply>) -> Reply {
+    let mut answer = pin!(answer);
+    let caught = std::future::poll_fn(|cx| {
+        // What a panic leaves half done is dropped here; what is shared stays consistent behind its locks and atomics.
+        match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(panic)),
+        }
+    });
+    caught.await.unwrap_or_else(|_| {
+        tracing::error!("a request made the relay panic, which is a bug; it was answered 500");
+        detail(StatusCode::INTERNAL_SERVER_ERROR, "no error details", Vec::new())
+    })
 }
 
 /// Answers a request whose body nobody reads. What is under way of it is read all the same, or the client would get
@@ -237,4 +262,30 @@ fn health(relay: &Relay, method: &Method, kind: &str) -> Reply {
     };
     let status = if health.is_healthy { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     json(status, serde_json::to_string(&health).expect("flags and texts serialise"))
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_becomes_an_answer_that_does_not_repeat_it() {
+        let reply = answered(async {
+            tokio::task::yield_now().await;
+            panic!("what somebody sent");
+        });
+        let reply = reply.await;
+        assert_eq!(reply.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(reply.headers()["content-type"], "application/json");
+        let body = reply.into_body().collect().await.expect("bytes that are there").to_bytes();
+        assert_eq!(body, r#"{"detail":"no error details"}"#);
+    }
+
+    #[test]
+    fn a_run_of_slashes_is_one() {
+        assert_eq!(with_single_slashes("//api///42/store//"), "/api/42/store/");
+        assert!(matches!(with_single_slashes("/api/42/store/"), Cow::Borrowed(_)));
+    }
 }

@@ -130,6 +130,7 @@ impl Loop {
 
 #[test]
 fn what_was_acknowledged_survives_kills_and_an_upstream_that_flaps() {
+    let _together = crate::together();
     let kills = Loop {
         seed: seed(),
         ends: variable("RELAY_TEST_KILLS").unwrap_or(15),
@@ -146,6 +147,7 @@ fn what_was_acknowledged_survives_kills_and_an_upstream_that_flaps() {
 
 #[test]
 fn after_stops_in_good_order_nothing_is_sent_again_that_the_upstream_is_known_to_have() {
+    let _together = crate::together();
     for upstream_flaps in [false, true] {
         let stops = Loop {
             seed: seed(),
@@ -166,6 +168,7 @@ fn after_stops_in_good_order_nothing_is_sent_again_that_the_upstream_is_known_to
 /// The comparison can fail.
 #[test]
 fn what_was_acknowledged_in_memory_does_not_survive_kills() {
+    let _together = crate::together();
     let kills = Loop {
         seed: seed(),
         ends: 10,

@@ -127,6 +127,7 @@ impl Lives {
             .current_dir(&self.folder)
             .env_clear()
             .env("RELAY_SPOOL_DURABILITY", self.durability)
+            .envs(std::env::vars().filter(|(k, _)| k.starts_with("MALLOC_")))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(self.log()).expect("a log"))

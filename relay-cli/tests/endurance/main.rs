@@ -16,6 +16,20 @@ mod verdict;
 
 use std::fmt::Debug;
 use std::str::FromStr;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+/// Some tests must have the machine for themselves, or others would be late for no fault of theirs.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+/// For a test that may run beside others.
+fn together() -> RwLockReadGuard<'static, ()> {
+    MACHINE.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// For one that may not.
+fn alone() -> RwLockWriteGuard<'static, ()> {
+    MACHINE.write().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// How long a test waits for what must happen; only a failing test ever waits that long.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);

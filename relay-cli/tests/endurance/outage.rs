@@ -23,11 +23,13 @@ pub(crate) const MEMORY: u64 = (64 << 20) + 30_000_000;
 
 #[test]
 fn an_outage_loses_nothing_costs_no_memory_and_leaves_another_target_alone() {
+    let _together = crate::together();
     outage("away", Mood::Down);
 }
 
 #[test]
 fn a_target_that_answers_and_takes_nothing_is_no_worse_than_one_that_is_away() {
+    let _together = crate::together();
     outage("refusing", Mood::Refusing);
 }
 

@@ -147,15 +147,43 @@ fn items() -> impl Strategy<Value = Vec<Item>> {
         "trace_metric",
         "span",
         "metric_buckets",
+        "integration",
         "statsd",
     ];
-    let item = (proptest::sample::select(names.to_vec()), any::<bool>(), 0_u32..5).prop_map(
-        |(ty, crash, count)| {
+    let platforms = ["cocoa", "python"];
+    let content_types = [
+        "application/vnd.sentry.trace-attachment",
+        "application/vnd.sentry.attachment-ref+json",
+        "application/vnd.sentry.items.span.v2+json",
+        "application/vnd.sentry.integration.otel.spans+json",
+        "application/vnd.sentry.integration.otel.logs+json",
+        "text/plain",
+    ];
+    let item = (
+        proptest::sample::select(names.to_vec()),
+        any::<bool>(),
+        proptest::option::of(0_u32..5),
+        proptest::option::of(proptest::sample::select(platforms.to_vec())),
+        proptest::option::of(proptest::sample::select(content_types.to_vec())),
+        0_usize..20,
+    )
+        .prop_map(|(ty, crash, count, platform, content_type, bytes)| {
             let mut item = if crash && ty == "attachment" { minidump() } else { item(ty) };
-            item.set_item_count(count);
+            item.set_payload(vec![b'x'; bytes]);
+            if let Some(count) = count {
+                item.set_item_count(count);
+                item.set_field("span_count", count);
+                item.set_field("meta_length", count);
+                item.set_field("attachment_length", count);
+            }
+            if let Some(platform) = platform {
+                item.set_field("platform", platform);
+            }
+            if let Some(content_type) = content_type {
+                item.set_content_type(content_type);
+            }
             item
-        },
-    );
+        });
     proptest::collection::vec(item, 0..8)
 }
 
@@ -168,6 +196,11 @@ fn limits() -> impl Strategy<Value = String> {
         "attachment_item",
         "session",
         "monitor",
+        "transaction;attachment",
+        "profile_ui",
+        "profile_chunk",
+        "trace_metric",
+        "trace_metric_byte",
         "feedback",
         "replay",
         "profile",
@@ -202,5 +235,13 @@ proptest! {
         let kept = admission.admitted.items().iter().map(quantities);
         let lost = admission.discarded.iter().map(|item| item.quantities);
         prop_assert_eq!(totals(items.iter().map(quantities)), totals(kept.chain(lost)));
+        // No discard but under a limit that is in force, and what is kept is as it came.
+        if limits.is_empty() {
+            prop_assert!(admission.discarded.is_empty());
+        }
+        let mut came = items.iter();
+        for kept in admission.admitted.items() {
+            prop_assert!(came.any(|item| item == kept), "kept items stand in their order");
+        }
     }
 }

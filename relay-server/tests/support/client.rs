@@ -136,6 +136,11 @@ impl Client {
         Self { reader: BufReader::new(stream) }
     }
 
+    /// Our end of it.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.reader.get_ref().local_addr().expect("a connected socket")
+    }
+
     /// Writes bytes as they are.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.reader.get_mut().write_all(bytes)
