@@ -118,7 +118,8 @@ fn a_relay_whose_memory_is_taken_is_alive_but_not_ready() {
     let upstream = Upstream::start();
     upstream.hold();
     let mut config = proxy_config(&upstream);
-    config.limits.max_memory = 256 * 1024;
+    // Of this a twentieth is more than the connections that come and go.
+    config.limits.max_memory = 4 << 20;
     // With a spool, what waits would leave its memory to what arrives.
     config.spool.durability = relay_server::config::Durability::Memory;
     config.http.encoding = relay_compression::ContentEncoding::Identity;
@@ -127,7 +128,7 @@ fn a_relay_whose_memory_is_taken_is_alive_but_not_ready() {
         let path = format!("/api/relay/healthcheck/{kind}/");
         Request::new("GET", &path).send(relay.address()).status()
     };
-    while Request::store(&fresh_id(), event_of(10_000)).send(relay.address()).status() == 200 {}
+    while Request::store(&fresh_id(), event_of(60_000)).send(relay.address()).status() == 200 {}
     assert_eq!((health("live"), health("ready")), (200, 503));
     upstream.release();
     relay.settle();
