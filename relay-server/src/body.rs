@@ -38,8 +38,11 @@ pub(crate) enum BodyError {
 }
 
 impl From<OverBudget> for BodyError {
-    fn from(OverBudget: OverBudget) -> Self {
-        Self::OverBudget
+    fn from(over: OverBudget) -> Self {
+        match over {
+            OverBudget::Now => Self::OverBudget,
+            OverBudget::Ever => Self::TooLong,
+        }
     }
 }
 

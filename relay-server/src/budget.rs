@@ -10,10 +10,15 @@ pub(crate) struct Budget {
     used: AtomicUsize,
 }
 
-/// The budget has no room now; later it may.
+/// The budget has no room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("relay is running out of memory")]
-pub(crate) struct OverBudget;
+pub(crate) enum OverBudget {
+    /// Others have it; later it may be free.
+    Now,
+    /// Not even if nobody else had any of it (decision 0002).
+    Ever,
+}
 
 /// What a connection takes that has not said anything, in bytes: measured, with ten thousand of them.
 pub(crate) const SILENT_CONNECTION: usize = 1536;
@@ -67,10 +72,14 @@ impl Reservation {
     /// Takes `by` bytes more; on failure what was held stays held.
     pub(crate) fn grow(&mut self, by: usize) -> Result<(), OverBudget> {
         let Budget { total, used } = &*self.budget;
+        let largest = self.budget.largest();
         used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
             used.checked_add(by).filter(|wanted| wanted <= total)
         })
-        .map_err(|_| OverBudget)?;
+        .map_err(|_| match self.bytes.checked_add(by) {
+            Some(wanted) if wanted <= largest => OverBudget::Now,
+            _ => OverBudget::Ever,
+        })?;
         self.bytes += by;
         Ok(())
     }
@@ -98,11 +107,6 @@ impl Reservation {
         self.shrink_to(self.bytes.saturating_sub(bytes));
     }
 
-    /// Takes over what another one holds.
-    pub(crate) fn absorb(&mut self, mut other: Self) {
-        self.bytes += std::mem::take(&mut other.bytes);
-    }
-
     /// Gives back what is held above `bytes`.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         let surplus = self.bytes.saturating_sub(bytes);
@@ -126,7 +130,7 @@ mod tests {
         let budget = Budget::new(100);
         let mut held = budget.reserve(40).expect("40 of 100 fit");
         held.grow(60).expect("another 60 fit");
-        assert_eq!(held.grow(1), Err(OverBudget));
+        assert_eq!(held.grow(1), Err(OverBudget::Ever));
         held.shrink_to(30);
         assert_eq!(budget.used.load(Ordering::Relaxed), 30);
         drop(held);
@@ -134,10 +138,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_refused_knows_whether_it_could_ever_fit() {
+        let budget = Budget::new(800);
+        assert_eq!(budget.largest(), 700);
+        let mut held = budget.reserve(600).expect("600 of 800 fit");
+        let _others = budget.take(200);
+        assert_eq!(held.grow(100), Err(OverBudget::Now));
+        assert_eq!(held.grow(101), Err(OverBudget::Ever));
+        assert_eq!(budget.reserve(700).err(), Some(OverBudget::Now));
+        assert_eq!(budget.reserve(701).err(), Some(OverBudget::Ever));
+    }
+
+    #[test]
     fn a_refused_reservation_holds_nothing() {
         let budget = Budget::new(100);
-        assert_eq!(budget.reserve(101).err(), Some(OverBudget));
-        assert_eq!(budget.reserve(usize::MAX).err(), Some(OverBudget));
+        assert_eq!(budget.reserve(101).err(), Some(OverBudget::Ever));
+        assert_eq!(budget.reserve(usize::MAX).err(), Some(OverBudget::Ever));
         assert_eq!(budget.used.load(Ordering::Relaxed), 0);
     }
 }

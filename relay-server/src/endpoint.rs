@@ -98,6 +98,8 @@ pub(crate) struct Request<'a> {
 pub(crate) struct Bundle {
     pub(crate) envelopes: Vec<Envelope>,
     pub(crate) memory: Reservation,
+    /// Files that came along and were too large to keep: they owe an outcome.
+    pub(crate) left_out: usize,
 }
 
 impl Endpoint {
@@ -224,6 +226,10 @@ impl Request<'_> {
 }
 
 impl Bundle {
+    fn new(envelopes: Vec<Envelope>, memory: Reservation) -> Self {
+        Self { envelopes, memory, left_out: 0 }
+    }
+
     /// Each envelope with its share of what they occupy.
     pub(crate) fn into_parts(mut self) -> impl Iterator<Item = (Envelope, Reservation)> {
         let mut left = self.envelopes.len();
@@ -244,7 +250,7 @@ impl Bundle {
         let mut envelope = Envelope::new();
         envelope.header_mut().client = Some(OWN_CLIENT.to_owned());
         envelope.push(item);
-        Self { envelopes: vec![envelope], memory: received.memory }
+        Self::new(vec![envelope], received.memory)
     }
 }
 

@@ -13,11 +13,11 @@ use relay_compression::{ContentEncoding, Encoder, Level};
 use relay_dsn::ProjectKey;
 use relay_envelope::{AttachmentType, Envelope, EnvelopeHeader, Item, ItemType, Trace};
 use relay_pipeline::Admission;
-use relay_protocol::EventId;
+use relay_protocol::{DiscardReason, EventId, ItemKind};
 use relay_quotas::RateLimits;
 use relay_spool::RecordId;
 
-use crate::budget::{OverBudget, Reservation};
+use crate::budget::Reservation;
 use crate::endpoint::{Endpoint, PathParameters, Request};
 use crate::ledger::Loss;
 use crate::meta::RequestMeta;
@@ -68,6 +68,7 @@ pub(crate) async fn ingest(
     };
     let meta = RequestMeta::new(&head.headers, peer, &relay.config.forwarded);
     let mut event_id = None;
+    let left_out = bundle.left_out;
     for (envelope, memory) in bundle.into_parts() {
         let accepted = take_in(worker, &meta, &sender, envelope, memory).await?;
         if endpoint.tells_of_limits() {
@@ -75,6 +76,7 @@ pub(crate) async fn ingest(
         }
         event_id = accepted.event_id;
     }
+    account_for_left_out(relay, &sender, left_out);
     Ok(event_id)
 }
 
@@ -238,12 +240,24 @@ fn keep_known(relay: &Relay, mut envelope: Envelope, sender: &Sender) -> Envelop
     envelope
 }
 
+/// Files of a form that were over their limit and are not in its envelope. Their sender is not told of them, so that
+/// they are accounted for once the rest is accepted: who is refused sends them again.
+fn account_for_left_out(relay: &Relay, sender: &Sender, files: usize) {
+    if files == 0 {
+        return;
+    }
+    let targets = relay.targets(sender.credentials.key, sender.project).len().max(1);
+    let files = (files * targets) as u64;
+    relay.ledger.received(files);
+    relay.ledger.rejected(files, &Loss::Policy(DiscardReason::TooLarge(ItemKind::Attachment)));
+}
+
 fn check_sizes(relay: &Relay, copies: &[Addressed<'_>]) -> Result<(), Rejection> {
     let admitted = || copies.iter().map(|copy| &copy.admission.admitted);
     let limits = &relay.config.limits.items;
     for envelope in admitted() {
         if let Err(too_large) = relay_pipeline::check_sizes(envelope, limits) {
-            let reason = relay_protocol::DiscardReason::TooLarge(too_large.kind);
+            let reason = DiscardReason::TooLarge(too_large.kind);
             let items: usize = admitted().map(|envelope| envelope.items().len()).sum();
             relay.ledger.rejected(items as u64, &Loss::Policy(reason));
             return Err(too_large.into());
@@ -329,7 +343,7 @@ async fn prepare(
     }
     memory
         .grow_to(records.iter().map(|(.., occupied)| occupied).sum())
-        .map_err(|OverBudget| QueueError::Full)?;
+        .map_err(|_| QueueError::Full)?;
     Ok(records
         .into_iter()
         .map(|(target, mut record, event_id, occupied)| {

@@ -17,7 +17,14 @@ use crate::passthrough;
 use crate::reply::BoxError;
 
 /// Parts of a form at most: whoever sends more sends no crash.
-const MAX_PARTS: usize = 1000;
+pub(crate) const MAX_PARTS: usize = 1000;
+
+/// What may stand between two parts: the head of the second, and before the first whatever a client likes to put there.
+/// The parser looks for its end from its start each time something arrives.
+pub(crate) const MAX_HEAD: usize = 16 * 1024;
+
+/// The standard has 70 characters. The parser prepares to look for it each time something arrives.
+pub(crate) const MAX_BOUNDARY: usize = 200;
 
 /// Why a form was not read. The texts are those of the protocol (`spec/ingest.md` 3.2).
 #[derive(Debug, thiserror::Error)]
@@ -26,15 +33,29 @@ pub(crate) enum FormError {
     Form(multer::Error),
     #[error("field {name:?} exceeded the size limit: {limit} bytes")]
     LargePart { name: String, limit: usize },
+    #[error("the head of a field exceeded the size limit: {MAX_HEAD} bytes")]
+    LargeHead,
+    #[error("the boundary exceeded the size limit: {MAX_BOUNDARY} bytes")]
+    LargeBoundary,
     #[error("more than {MAX_PARTS} fields")]
     TooMany,
-    /// All parts together, or the whole body.
+    /// All parts together, or the whole body, or more than the byte budget could ever hold.
     #[error("request content exceeded size limits")]
     TooLarge,
     #[error("relay is running out of memory")]
     OverBudget,
     #[error("the body stopped arriving")]
     Stalled,
+}
+
+/// What was read of a form.
+#[derive(Debug)]
+pub(crate) struct Form {
+    pub(crate) parts: Vec<Part>,
+    /// Pays for the parts.
+    pub(crate) memory: Reservation,
+    /// Parts with a file name that were skipped.
+    pub(crate) skipped_files: usize,
 }
 
 /// A part of a form.
@@ -50,7 +71,7 @@ pub(crate) struct Part {
 /// What becomes of a part that is too large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WhenLarge {
-    /// It is left out, as if it had not been sent.
+    /// It is left out, and counted if it is a file.
     Skip,
     Refuse,
 }
@@ -68,8 +89,7 @@ pub(crate) struct FormLimits {
 
 /// Reads all parts. `when_large` says what becomes of one over `max_part`.
 ///
-/// The memory that comes back pays for the contents; while the form is read it pays for all that has arrived and is not
-/// passed over yet.
+/// While the form is read, `memory` pays for all that has arrived and is not passed over yet.
 pub(crate) async fn read(
     headers: &HeaderMap,
     body: &mut Incoming,
@@ -77,14 +97,17 @@ pub(crate) async fn read(
     limits: &FormLimits,
     memory: Reservation,
     when_large: impl Fn(&str) -> WhenLarge,
-) -> Result<(Vec<Part>, Reservation), FormError> {
+) -> Result<Form, FormError> {
     let boundary = multer::parse_boundary(content_type(headers)).map_err(FormError::Form)?;
-    let memory = Arc::new(Mutex::new(memory));
+    if boundary.len() > MAX_BOUNDARY {
+        return Err(FormError::LargeBoundary);
+    }
+    let ahead = Arc::new(Mutex::new(Ahead { memory, bytes: 0 }));
     let body = passthrough::decoded_in_place(body, encoding, limits.max_body);
-    let pieces = Pieces { body, memory: Arc::clone(&memory), yields: false };
+    let pieces = Pieces { body, ahead: Arc::clone(&ahead), yields: false };
     let mut form = multer::Multipart::new(pieces, boundary);
     let mut parts = Vec::new();
-    let (mut total, mut kept) = (0_usize, 0_usize);
+    let (mut total, mut kept, mut skipped_files) = (0_usize, 0_usize, 0_usize);
     while let Some(mut field) = within(limits.timeout, form.next_field()).await? {
         if parts.len() == MAX_PARTS {
             return Err(FormError::TooMany);
@@ -97,6 +120,8 @@ pub(crate) async fn read(
             media_type: field.content_type().cloned(),
             content: Bytes::new(),
         };
+        kept += part.head_len();
+        settle(&ahead, kept, 0)?;
         let mut content = BytesMut::new();
         let mut is_large = false;
         while let Some(piece) = within(limits.timeout, field.chunk()).await? {
@@ -115,26 +140,48 @@ pub(crate) async fn read(
             if !is_large {
                 content.extend_from_slice(&piece);
             }
-            settle(&memory, kept + content.len(), piece.len())?;
+            settle(&ahead, kept + content.len(), piece.len())?;
         }
-        if !is_large {
+        if is_large {
+            kept -= part.head_len();
+            skipped_files += usize::from(part.filename.is_some());
+        } else {
             kept += content.len();
             part.content = content.freeze();
             parts.push(part);
         }
     }
     drop(form);
-    let memory = Arc::into_inner(memory).expect("the form, which had the other, is gone");
-    let mut memory = memory.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let ahead = Arc::into_inner(ahead).expect("the form, which had the other, is gone");
+    let Ahead { mut memory, .. } = ahead.into_inner().unwrap_or_else(PoisonError::into_inner);
     memory.shrink_to(kept);
-    Ok((parts, memory))
+    Ok(Form { parts, memory, skipped_files })
 }
 
-/// What is kept stays paid for, and something for what the parser has read ahead.
-fn settle(memory: &Mutex<Reservation>, kept: usize, ahead: usize) -> Result<(), FormError> {
-    let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
-    memory.shrink_to(kept + ahead);
-    memory.grow_to(kept).map_err(|OverBudget| FormError::OverBudget)
+impl Part {
+    /// What is kept of its head.
+    fn head_len(&self) -> usize {
+        let texts = [self.name.as_deref(), self.filename.as_deref()];
+        let media_type = self.media_type.as_ref().map(AsRef::as_ref);
+        texts.into_iter().chain([media_type]).flatten().map(str::len).sum()
+    }
+}
+
+/// The parser got on. What is kept stays paid for, and something for what it has read ahead.
+fn settle(ahead: &Mutex<Ahead>, kept: usize, piece: usize) -> Result<(), FormError> {
+    let mut ahead = ahead.lock().unwrap_or_else(PoisonError::into_inner);
+    ahead.bytes = 0;
+    ahead.memory.shrink_to(kept + piece);
+    ahead.memory.grow_to(kept).map_err(FormError::from)
+}
+
+impl From<OverBudget> for FormError {
+    fn from(over: OverBudget) -> Self {
+        match over {
+            OverBudget::Now => Self::OverBudget,
+            OverBudget::Ever => Self::TooLarge,
+        }
+    }
 }
 
 async fn within<T>(
@@ -146,8 +193,10 @@ async fn within<T>(
         let multer::Error::StreamReadFailed(source) = &error else {
             return FormError::Form(error);
         };
-        if source.is::<OverBudget>() {
-            FormError::OverBudget
+        if let Some(over) = source.downcast_ref::<OverBudget>() {
+            FormError::from(*over)
+        } else if source.is::<Endless>() {
+            FormError::LargeHead
         } else if passthrough::is_too_large(&**source) {
             FormError::TooLarge
         } else {
@@ -159,9 +208,30 @@ async fn within<T>(
 /// The body for the parser, one piece for each time it asks: it would read ahead of us as far as there is anything.
 struct Pieces<'a> {
     body: passthrough::BodyInPlace<'a>,
-    memory: Arc<Mutex<Reservation>>,
+    ahead: Arc<Mutex<Ahead>>,
     yields: bool,
 }
+
+/// What the parser was given.
+struct Ahead {
+    memory: Reservation,
+    /// Since it last came to the head of a part or to a piece of its content.
+    bytes: usize,
+}
+
+impl Ahead {
+    fn give(&mut self, bytes: usize) -> Result<(), BoxError> {
+        if self.bytes > MAX_HEAD {
+            return Err(Endless.into());
+        }
+        self.bytes += bytes;
+        Ok(self.memory.grow(bytes)?)
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("nothing comes to an end")]
+struct Endless;
 
 impl Stream for Pieces<'_> {
     type Item = Result<Bytes, BoxError>;
@@ -178,9 +248,11 @@ impl Stream for Pieces<'_> {
                 Some(Ok(frame)) => frame,
             };
             let Ok(piece) = frame.into_data() else { continue };
-            let paid = self.memory.lock().unwrap_or_else(PoisonError::into_inner).grow(piece.len());
+            let mut ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner);
+            let given = ahead.give(piece.len());
+            drop(ahead);
             self.yields = true;
-            return Poll::Ready(Some(paid.map(|()| piece).map_err(BoxError::from)));
+            return Poll::Ready(Some(given.map(|()| piece)));
         }
     }
 }

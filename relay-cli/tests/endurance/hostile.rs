@@ -113,6 +113,7 @@ fn behave(address: SocketAddr, quarry: &Quarry, next: &AtomicU64, time: Duration
             break;
         }
         if let Some(early) = due.checked_duration_since(Instant::now()) {
+            // The rate is what is asked for: it waits for its turn, not for something to happen.
             thread::sleep(early);
         }
         let envelope = quarry.envelope(next.fetch_add(1, Ordering::Relaxed), &mut encoders);

@@ -7,7 +7,7 @@ use relay_protocol::EventId;
 
 use super::{Bundle, Request};
 use crate::body::BodyError;
-use crate::multipart::{self, FormLimits, Part, WhenLarge};
+use crate::multipart::{self, Form, FormLimits, Part, WhenLarge};
 use crate::rejection::Rejection;
 
 pub(super) async fn read(request: Request<'_>) -> Result<Bundle, Rejection> {
@@ -16,7 +16,7 @@ pub(super) async fn read(request: Request<'_>) -> Result<Bundle, Rejection> {
         event_id.parse().map_err(|_| Rejection::EventId(event_id.to_owned()))?;
     let limits = request.relay.config.limits.items.max_attachments_size;
     let limits = request.form_limits(limits);
-    let (parts, memory) = read_form(request, &limits, |_| WhenLarge::Refuse).await?;
+    let Form { parts, memory, .. } = read_form(request, &limits, |_| WhenLarge::Refuse).await?;
     let mut envelope = Envelope::new();
     envelope.header_mut().event_id = Some(event_id.into());
     let (files, fields): (Vec<Part>, Vec<Part>) =
@@ -27,7 +27,7 @@ pub(super) async fn read(request: Request<'_>) -> Result<Bundle, Rejection> {
     if let Some(fields) = form_data(&fields) {
         envelope.push(fields);
     }
-    Ok(Bundle { envelopes: vec![envelope], memory })
+    Ok(Bundle::new(vec![envelope], memory))
 }
 
 /// Reads the parts of a form.
@@ -35,7 +35,7 @@ pub(super) async fn read_form(
     request: Request<'_>,
     limits: &FormLimits,
     when_large: impl Fn(&str) -> WhenLarge,
-) -> Result<(Vec<Part>, crate::budget::Reservation), Rejection> {
+) -> Result<Form, Rejection> {
     let Request { relay, head, body, encoding, .. } = request;
     let memory = relay.budget.reserve(0).map_err(BodyError::from)?;
     Ok(multipart::read(&head.headers, body, encoding, limits, memory, when_large).await?)

@@ -52,7 +52,7 @@ pub(super) async fn read(
         header.client = Some(CLIENT.to_owned());
     }
     envelope.push(item);
-    Ok(Bundle { envelopes: vec![envelope], memory })
+    Ok(Bundle::new(vec![envelope], memory))
 }
 
 /// A type that only begins like that of JSON is none.

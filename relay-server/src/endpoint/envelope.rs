@@ -10,7 +10,7 @@ use crate::rejection::Rejection;
 
 pub(super) async fn read(mut request: Request<'_>) -> Result<Bundle, Rejection> {
     let received = request.receive(request.relay.config.limits.max_envelope_size).await?;
-    Ok(Bundle { envelopes: vec![decode(received.bytes)?], memory: received.memory })
+    Ok(Bundle::new(vec![decode(received.bytes)?], received.memory))
 }
 
 /// Reads an envelope whose own DSN says who sent it; through the tunnel only to where that leads.
@@ -31,7 +31,7 @@ pub(super) async fn sender_of(
         project: dsn.project_id().value().unwrap_or_default(),
         is_own_word: true,
     };
-    Ok((sender, Bundle { envelopes: vec![envelope], memory: received.memory }))
+    Ok((sender, Bundle::new(vec![envelope], received.memory)))
 }
 
 /// Decodes what somebody outside calls an envelope. Its size was looked at while it was read.

@@ -1,9 +1,10 @@
 //! Minidumps: what crash reporters upload of a process that died (`spec/ingest.md` 3.8).
 
-use std::io::Read as _;
+use std::io::{ErrorKind, Read as _};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
+use memchr::memmem;
 use relay_compression::Container;
 use relay_envelope::{AttachmentType, Envelope};
 use relay_pipeline::ItemTooLarge;
@@ -13,8 +14,8 @@ use serde::Deserialize;
 use super::attachments::{file, form_data, read_form};
 use super::{Bundle, Request};
 use crate::body::BodyError;
-use crate::budget::Reservation;
-use crate::multipart::{Part, WhenLarge};
+use crate::budget::{OverBudget, Reservation};
+use crate::multipart::{Form, MAX_BOUNDARY, MAX_HEAD, MAX_PARTS, Part, WhenLarge};
 use crate::rejection::{DumpError, Rejection};
 
 /// The field of the dump.
@@ -28,7 +29,7 @@ pub(super) async fn read(request: Request<'_>) -> Result<Bundle, Rejection> {
     let is_dump =
         media_type.is_some_and(|ty| ty == "application/octet-stream" || ty == "application/x-dmp");
     let max_dump = request.relay.config.limits.items.max_attachment_size;
-    let (mut parts, mut memory) =
+    let Form { mut parts, mut memory, skipped_files } =
         if is_dump { read_raw(request, max_dump).await? } else { read_parts(request).await? };
     let dump = parts.iter_mut().find(|part| is_dump_part(part)).ok_or(DumpError::Missing)?;
     dump.content = inner_part(&dump.content).await;
@@ -36,7 +37,7 @@ pub(super) async fn read(request: Request<'_>) -> Result<Bundle, Rejection> {
     if ![&b"MDMP"[..], b"PMDM"].iter().any(|magic| dump.content.starts_with(magic)) {
         return Err(DumpError::Invalid.into());
     }
-    Ok(Bundle { envelopes: vec![envelope(parts)?], memory })
+    Ok(Bundle { envelopes: vec![envelope(parts)?], memory, left_out: skipped_files })
 }
 
 fn is_dump_part(part: &Part) -> bool {
@@ -44,10 +45,7 @@ fn is_dump_part(part: &Part) -> bool {
 }
 
 /// The whole body is the dump.
-async fn read_raw(
-    mut request: Request<'_>,
-    max_dump: usize,
-) -> Result<(Vec<Part>, Reservation), Rejection> {
+async fn read_raw(mut request: Request<'_>, max_dump: usize) -> Result<Form, Rejection> {
     let received = request.receive(max_dump).await.map_err(|rejection| match rejection {
         Rejection::Body(BodyError::TooLong) => too_large(),
         Rejection::Body(error @ (BodyError::Broken(_) | BodyError::Decode(_))) => {
@@ -61,46 +59,60 @@ async fn read_raw(
         media_type: None,
         content: received.bytes,
     };
-    Ok((vec![part], received.memory))
+    Ok(Form { parts: vec![part], memory: received.memory, skipped_files: 0 })
 }
 
 fn too_large() -> Rejection {
     Rejection::TooLarge(ItemTooLarge { kind: ItemKind::Minidump })
 }
 
-async fn read_parts(request: Request<'_>) -> Result<(Vec<Part>, Reservation), Rejection> {
+async fn read_parts(request: Request<'_>) -> Result<Form, Rejection> {
     let limits = request.form_limits(request.max_minidump_body());
     let max_fields = request.relay.config.limits.items.max_event_size;
     let when_large = |name: &str| if name == DUMP { WhenLarge::Refuse } else { WhenLarge::Skip };
-    let (parts, memory) = read_form(request, &limits, when_large).await?;
-    let fields = parts.iter().filter(|part| part.filename.is_none());
+    let form = read_form(request, &limits, when_large).await?;
+    let fields = form.parts.iter().filter(|part| part.filename.is_none());
     let size: usize = fields.map(|part| part.content.len()).sum();
     if size > max_fields {
         return Err(Rejection::TooLarge(ItemTooLarge { kind: ItemKind::FormData }));
     }
-    Ok((parts, memory))
+    Ok(form)
 }
 
 /// Old Electron puts a form into the part of the dump: its first line with anything on it begins with `--`, and the rest of
 /// that line is the boundary. What is no such form stays what it is.
+///
+/// The parser reads the heads alone: it would copy the contents, and they are here already.
 async fn inner_part(content: &Bytes) -> Bytes {
     let mut lines = content.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
-    // A dump has no lines; the boundary of a form has 70 characters at most.
+    // A dump has no lines.
     let first = lines.by_ref().take(4).find(|line| !line.is_empty()).unwrap_or_default();
     let boundary = first.strip_prefix(b"--").and_then(|rest| std::str::from_utf8(rest).ok());
-    let Some(boundary) = boundary.filter(|boundary| (1..=70).contains(&boundary.len())) else {
+    let Some(boundary) = boundary.filter(|name| (1..=MAX_BOUNDARY).contains(&name.len())) else {
         return content.clone();
     };
-    let whole = Once(Some(content.clone()));
-    let mut form = multer::Multipart::new(whole, boundary);
-    while let Ok(Some(field)) = form.next_field().await {
-        if field.name() == Some(DUMP)
-            && let Ok(inner) = field.bytes().await
-        {
-            return inner;
+    let delimiter = format!("\r\n--{boundary}");
+    let is_delimiter = memmem::Finder::new(&delimiter);
+    let mut rest = content.clone();
+    for _ in 0..MAX_PARTS {
+        let end_of_head = memmem::find(rest.get(..MAX_HEAD).unwrap_or(&rest), b"\r\n\r\n");
+        let Some(end_of_head) = end_of_head else { return content.clone() };
+        let head = rest.split_to(end_of_head + 2);
+        // With the line break at the end of the head: a part may be empty.
+        let Some(end) = is_delimiter.find(&rest) else { return content.clone() };
+        if is_head_of_dump(head, boundary).await {
+            return rest.slice(2.min(end)..end);
         }
+        // The next head begins with the boundary, as the first one did.
+        rest.advance(end + 2);
     }
     content.clone()
+}
+
+async fn is_head_of_dump(head: Bytes, boundary: &str) -> bool {
+    let head = [&head[..], b"\r\n"].concat();
+    let mut form = multer::Multipart::new(Once(Some(head.into())), boundary);
+    matches!(form.next_field().await, Ok(Some(field)) if field.name() == Some(DUMP))
 }
 
 /// A body that is there already.
@@ -117,24 +129,47 @@ impl futures_core::Stream for Once {
     }
 }
 
-/// Decoded bytes between two looks at the budget, and at whether others want the thread.
-const STEP: usize = 256 * 1024;
-
-/// Takes a dump out of its container, once, paid for while it grows; the container's name loses its ending.
+/// Takes a dump out of its container, once; the container's name loses its ending.
+///
+/// Beside the sockets: however little comes out of a container, to find that out can take seconds.
 async fn unpack(
     dump: &mut Part,
-    mut memory: Reservation,
+    memory: Reservation,
     max_dump: usize,
 ) -> Result<(Bytes, Reservation), Rejection> {
     let Some(container) = Container::of(&dump.content) else {
         return Ok((dump.content.clone(), memory));
     };
-    let mut window = memory.split_off(0);
-    window.grow_to(container.working_memory()).map_err(BodyError::from)?;
-    let mut unpacked = memory.split_off(0);
+    let packed = std::mem::take(&mut dump.content);
+    let unpacked =
+        tokio::task::spawn_blocking(move || unpacked(container, packed, memory, max_dump));
+    let unpacked = unpacked.await.map_err(|_| DumpError::Container(ErrorKind::Other.into()))??;
+    if let Some(name) = &mut dump.filename
+        && let Some(bare) = name.strip_suffix(container.extension())
+    {
+        *name = bare.to_owned();
+    }
+    Ok(unpacked)
+}
+
+/// Decoded bytes between two looks at the budget.
+const STEP: usize = 256 * 1024;
+
+/// The content of a container, paid for while it grows.
+fn unpacked(
+    container: Container,
+    packed: Bytes,
+    mut memory: Reservation,
+    max_dump: usize,
+) -> Result<(Bytes, Reservation), Rejection> {
+    let over = |over| match over {
+        OverBudget::Ever => too_large(),
+        OverBudget::Now => BodyError::from(over).into(),
+    };
+    memory.grow(container.working_memory()).map_err(over)?;
     let mut content = BytesMut::new();
     let mut step = vec![0; STEP];
-    let mut reader = container.reader(&dump.content).map_err(DumpError::Container)?;
+    let mut reader = container.reader(&packed).map_err(DumpError::Container)?;
     loop {
         let read = reader.read(&mut step).map_err(DumpError::Container)?;
         if read == 0 {
@@ -143,18 +178,12 @@ async fn unpack(
         if content.len() + read > max_dump {
             return Err(too_large());
         }
-        unpacked.grow_to(content.len() + read).map_err(BodyError::from)?;
+        memory.grow(read).map_err(over)?;
         content.extend_from_slice(step.get(..read).unwrap_or_default());
-        tokio::task::yield_now().await;
     }
-    if let Some(name) = &mut dump.filename
-        && let Some(bare) = name.strip_suffix(container.extension())
-    {
-        *name = bare.to_owned();
-    }
+    drop(reader);
     // The container is gone with this.
-    memory.shrink_by(dump.content.len());
-    memory.absorb(unpacked);
+    memory.shrink_by(container.working_memory() + packed.len());
     Ok((content.freeze(), memory))
 }
 

@@ -32,7 +32,7 @@ pub(super) async fn read(mut request: Request<'_>) -> Result<Bundle, Rejection> 
         return Err(Rejection::EmptyBody);
     }
     let envelopes = reports(received.bytes).into_iter().map(|report| envelope(report, &query));
-    Ok(Bundle { envelopes: envelopes.collect(), memory: received.memory })
+    Ok(Bundle::new(envelopes.collect(), received.memory))
 }
 
 /// The elements of a list; anything else is one report, whether or not somebody will understand it.

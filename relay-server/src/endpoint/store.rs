@@ -50,7 +50,7 @@ pub(super) async fn read(
     } else {
         read_store(bytes, sender.client.as_deref(), max_event_size)?
     };
-    Ok(Bundle { envelopes: vec![envelope], memory })
+    Ok(Bundle::new(vec![envelope], memory))
 }
 
 /// Makes an envelope of a store body: JSON, base64 of JSON, or base64 of deflated JSON.

@@ -28,5 +28,5 @@ pub(super) async fn read(mut request: Request<'_>) -> Result<Bundle, Rejection> 
         header.other.insert("unreal_user_id", user_id);
     }
     envelope.push(item);
-    Ok(Bundle { envelopes: vec![envelope], memory: received.memory })
+    Ok(Bundle::new(vec![envelope], received.memory))
 }

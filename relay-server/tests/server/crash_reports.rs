@@ -253,29 +253,144 @@ fn a_form_of_more_parts_than_any_crash_has_is_refused() {
 #[test]
 fn forms_are_paid_for_from_the_budget_as_they_arrive() {
     let upstream = Upstream::start();
+    upstream.hold();
     let mut config = proxy_config(&upstream);
     config.limits.max_memory = 1 << 20;
     config.spool.durability = Durability::Memory;
     config.http.encoding = relay_compression::ContentEncoding::Identity;
     let relay = Relay::start(config);
-    // A head of a part that does not end is all that the parser has.
-    let endless = format!("--BOUND\r\nX: {}", "x".repeat(3 << 20)).into_bytes();
-    let file: Part<'_> = ("name=\"a\"; filename=\"a\"", "", &[b'x'; 2 << 20]);
-    let key = fresh_id();
-    for body in [endless, form(&[(DUMP, "", b"MDMP"), file])] {
-        let answer = multipart("/api/42/minidump/", &key, body).chunked().send(relay.address());
-        assert_eq!(answer.status(), 503, "{}", answer.text());
-        assert_eq!(answer.json()["causes"][0], "relay is running out of memory");
-        assert!(answer.header("retry-after").is_some());
+    let dump = [b"MDMP".as_slice(), &[7; 600_000]].concat();
+    let request = minidump(&[(DUMP, "", &dump)]).chunked();
+    assert_eq!(request.send(relay.address()).status(), 200);
+    // What waits leaves no room for another just now.
+    let answer = request.send(relay.address());
+    assert_eq!(answer.status(), 503, "{}", answer.text());
+    assert_eq!(answer.json()["causes"][0], "relay is running out of memory");
+    assert!(answer.header("retry-after").is_some());
+    upstream.release();
+    relay.settle();
+    assert_eq!(request.send(relay.address()).status(), 200);
+    relay.settle();
+}
+
+#[test]
+fn what_could_never_fit_into_memory_is_refused_for_good() {
+    let upstream = Upstream::start();
+    let mut config = proxy_config(&upstream);
+    config.limits.max_memory = 1 << 20;
+    let relay = Relay::start(config);
+    let file = vec![7; 2 << 20];
+    let dump = [b"MDMP", &*file].concat();
+    let packed = encode("gzip", &dump);
+    let name = format!("name=\"{}\"; filename=\"\"", "n".repeat(12_000));
+    let names = vec![(name.as_str(), "", b"".as_slice()); 200];
+    let attachments = format!("/api/42/events/{}/attachments/", fresh_id());
+    let total = "request content exceeded size limits";
+    let of_a_dump = "envelope exceeded size limits for type 'attachment:minidump' \
+                     (https://develop.sentry.dev/sdk/envelopes/#size-limits)";
+    for (request, detail) in [
+        (minidump(&[(DUMP, "", b"MDMP"), ("name=\"a\"; filename=\"a\"", "", &file)]), total),
+        (minidump(&[(DUMP, "", &packed)]), of_a_dump),
+        // Names are kept as well as contents.
+        (multipart(&attachments, &fresh_id(), form(&names)), total),
+    ] {
+        let answer = request.chunked().send(relay.address());
+        assert_eq!(answer.status(), 413, "{}", answer.text());
+        assert_eq!(answer.json()["detail"], detail);
+        assert!(answer.header("retry-after").is_none());
     }
-    // A part that is passed over costs nothing, whatever its size.
+    assert_eq!(relay.settle().received, 0);
+}
+
+#[test]
+fn a_part_that_is_passed_over_costs_no_memory_and_is_accounted_for() {
+    let upstream = Upstream::start();
     let mut config = proxy_config(&upstream);
     config.limits.max_memory = 1 << 20;
     config.limits.items.max_attachment_size = 100_000;
     let relay = Relay::start(config);
-    let answer = minidump(&[(DUMP, "", b"MDMP"), file]).chunked().send(relay.address());
+    let file = vec![b'x'; 2 << 20];
+    let answer = minidump(&[(DUMP, "", b"MDMP"), ("name=\"a\"; filename=\"a\"", "", &file)])
+        .chunked()
+        .send(relay.address());
     assert_eq!(answer.status(), 200, "{}", answer.text());
-    assert_eq!(relay.settle().delivered, 1);
+    let stats = relay.settle();
+    assert_eq!((stats.received, stats.delivered), (2, 1));
+    assert_eq!(stats.discarded.get("too_large:attachment:attachment"), Some(&1));
+}
+
+#[test]
+fn what_stands_around_the_parts_of_a_form_has_an_end() {
+    let endless = |text: &str| format!("{text}{}", "x".repeat(1 << 20)).into_bytes();
+    let boundary = "b".repeat(1000);
+    let long = Request::new("POST", "/api/42/minidump/")
+        .auth(&fresh_id())
+        .header("Content-Type", &format!("multipart/form-data; boundary={boundary}"))
+        .body(format!("--{boundary}--\r\n"));
+    for (request, cause) in [
+        (
+            multipart("/api/42/minidump/", &fresh_id(), endless("--BOUND\r\nX: ")),
+            "the head of a field exceeded the size limit: 16384 bytes",
+        ),
+        (
+            multipart("/api/42/minidump/", &fresh_id(), endless("before the first part")),
+            "the head of a field exceeded the size limit: 16384 bytes",
+        ),
+        (long, "the boundary exceeded the size limit: 200 bytes"),
+    ] {
+        let answer = refused(&request);
+        assert_eq!(answer.status(), 400, "{}", answer.text());
+        assert_eq!(answer.json()["detail"], "invalid multipart data");
+        assert_eq!(answer.json()["causes"], serde_json::json!([cause]));
+    }
+}
+
+#[test]
+fn forms_of_other_systems_are_read_or_refused_and_never_answered_with_what_they_say() {
+    let secret = b"--BOUND\r\nSe cret: x\r\n\r\n\r\n--BOUND--\r\n".to_vec();
+    let answer = refused(&multipart("/api/42/minidump/", &fresh_id(), secret));
+    assert_eq!(answer.status(), 400);
+    assert!(!answer.text().contains("cret"), "{}", answer.text());
+    let lines = form(&[(DUMP, "", b"MDMP")]);
+    let lines = String::from_utf8(lines).unwrap().replace("\r\n", "\n").into_bytes();
+    let answer = refused(&multipart("/api/42/minidump/", &fresh_id(), lines));
+    assert_eq!(
+        (answer.status(), &answer.json()["causes"][0]),
+        (400, &"incomplete multipart stream".into())
+    );
+    // A name that is spelled twice: the plain one is what everybody reads. Of the coded one alone nothing is left.
+    let named = "name=\"a\"; filename=\"plain\"; filename*=UTF-8''c%C3%B6ded";
+    let (envelope, _) = accepted(&minidump(&[(DUMP, "", b"MDMP"), (named, "", b"1")]));
+    assert_eq!(envelope.items[1].text("filename"), "plain");
+}
+
+#[test]
+fn a_form_that_arrives_byte_by_byte_is_the_same_form() {
+    let upstream = Upstream::start();
+    let relay = Relay::start(proxy_config(&upstream));
+    let body = form(&[(DUMP, "", b"MDMP\r\n--BOUN"), ("name=\"a\"", "", b"\r\n-")]);
+    let request = multipart("/api/42/minidump/", &fresh_id(), body.clone());
+    let head = Request::header(
+        Request::new("POST", "/api/42/minidump/").auth(&fresh_id()),
+        "Content-Type",
+        "multipart/form-data; boundary=BOUND",
+    )
+    .header("Transfer-Encoding", "chunked");
+    let mut client = Client::connect(relay.address());
+    client.write(&head.head_bytes()).unwrap();
+    for byte in &body {
+        client.write(&[b'1', b'\r', b'\n', *byte, b'\r', b'\n']).unwrap();
+    }
+    client.write(b"0\r\n\r\n").unwrap();
+    assert_eq!(client.answer("POST").unwrap().status(), 200);
+    assert_eq!(request.send(relay.address()).status(), 200);
+    let requests = upstream.wait_for(2);
+    let payloads = |index: usize| -> Vec<Vec<u8>> {
+        envelope(&requests[index]).items.iter().map(|item| item.payload.to_vec()).collect()
+    };
+    assert_eq!(payloads(0)[0], b"MDMP\r\n--BOUN");
+    assert_eq!(payloads(0), payloads(1));
+    relay.settle();
 }
 
 #[test]
