@@ -99,7 +99,7 @@ impl Inbox {
         let Turn { appends, asks, .. } = std::mem::take(&mut self.state().turn);
         self.close();
         for append in appends {
-            (append.reply)(Err(SpoolError::Closed));
+            append.answer(Err(SpoolError::Closed));
         }
         for ask in asks {
             ask(None);
