@@ -17,7 +17,7 @@ use crate::status::{Status, Totals};
 use crate::{
     ArchiveReader, ArchivedRecord, Dropped, Fault, FaultKind, Filter, ImportError, Imported,
     NewRecord, OpenError, RecordId, RecordRef, Removal, Removed, Schedule, SpoolError, Stored,
-    TargetId, rescue,
+    TargetId, rescue, reserve,
 };
 
 pub(crate) struct Writer {
@@ -49,6 +49,8 @@ pub(crate) struct Writer {
     shortage: u64,
     tried_out: Option<Instant>,
     unreadable: Option<Unreadable>,
+    /// Bytes that were stored since the reserve was looked after.
+    unreserved: u64,
     status: Arc<Mutex<Status>>,
 }
 
@@ -100,6 +102,9 @@ const TENDED_EVERY: Duration = Duration::from_millis(250);
 const TRIED_OUT_EVERY: Duration = Duration::from_secs(1);
 const ROOM_TO_SPARE: u64 = 1024 * 1024;
 
+/// On a full disk so few records are removed in one transaction, or the log has no room for it.
+const NOTES_AT_ONCE: usize = 16;
+
 /// What the disk fails to read so often, for so long, it will not read any more. A read that fails long after the one
 /// before is another matter.
 const UNREADABLE_TIMES: u32 = 8;
@@ -137,6 +142,7 @@ impl Writer {
             shortage: 0,
             tried_out: None,
             unreadable: None,
+            unreserved: 0,
             status,
         };
         let open_error = |folder: &Option<PathBuf>, unusable| {
@@ -175,7 +181,8 @@ impl Writer {
                 break;
             }
         }
-        if let (Some(database), Some(_)) = (&self.database, &self.folder) {
+        if let (Some(database), Some(folder)) = (&self.database, &self.folder) {
+            let _ = reserve::release(folder);
             // What stays in the log is read from there at the next start.
             let _ = database.checkpoint();
         }
@@ -236,6 +243,10 @@ impl Writer {
                 }
                 for (append, appended) in appends.into_iter().zip(appended) {
                     append.answer(Ok(appended));
+                }
+                self.unreserved = self.unreserved.saturating_add(size);
+                if self.unreserved >= reserve::STEP {
+                    self.keep_reserve(0);
                 }
             }
             Err(fault) => {
@@ -488,6 +499,36 @@ impl Writer {
         done
     }
 
+    /// On a disk that is full: removes what is to be removed, and gives its space back, in the room that was reserved.
+    fn make_room(&mut self) {
+        let Some(folder) = self.folder.clone() else { return };
+        // Each step does what it can, and in a second there is another try.
+        let _ = reserve::release(&folder);
+        let _ = self.read(Database::checkpoint);
+        let mut waiting = std::mem::take(&mut self.notes);
+        while self.notes.is_empty() && !waiting.is_empty() {
+            let rest = waiting.split_off(waiting.len().min(NOTES_AT_ONCE));
+            self.notes = std::mem::replace(&mut waiting, rest);
+            self.commit(Vec::new());
+            let _ = self.read(Database::checkpoint);
+        }
+        self.notes.append(&mut waiting);
+        let _ = self.read(|database| {
+            database.give_back(PAGES_GIVEN_BACK)?;
+            database.checkpoint()
+        });
+        // Before anybody tries how much room there is.
+        self.keep_reserve(ROOM_TO_SPARE);
+    }
+
+    fn keep_reserve(&mut self, least: u64) {
+        self.unreserved = 0;
+        if let Some(folder) = &self.folder {
+            // Where there is no room for it there will be some another time.
+            let _ = reserve::keep(folder, least);
+        }
+    }
+
     /// Tries whether what could not be written can be by now.
     fn try_out(&mut self) {
         self.tried_out = Some(Instant::now());
@@ -665,10 +706,15 @@ impl Writer {
     /// failed is tried, for perhaps nobody writes until it is known to be well.
     fn tend(&mut self, now: Instant) {
         self.tended = Some(now);
-        if self.write_fault.is_some() && self.tried_out.is_none_or(|at| now - at >= TRIED_OUT_EVERY)
+        if let Some(fault) = &self.write_fault
+            && self.tried_out.is_none_or(|at| now - at >= TRIED_OUT_EVERY)
         {
+            if fault.kind() == FaultKind::DiskFull {
+                self.make_room();
+            }
             self.try_out();
         }
+        self.keep_reserve(0);
         let oldest = self.read(Database::oldest);
         let has_folder = self.folder.is_some();
         let free = self.read(|database| {

@@ -122,7 +122,54 @@ pub(crate) fn a_disk_with_too_little_room_is_full_until_it_has_more() -> Result<
     if output.status.success() { Ok(()) } else { Err(text.into_owned()) }
 }
 
+/// Whoever delivers all there is on a full disk has room again.
+pub(crate) fn what_is_removed_makes_room_on_a_full_disk() -> Result<(), String> {
+    let output = Watched::new().run("removals", false);
+    let text = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(()) } else { Err(text.into_owned()) }
+}
+
 /// The child's side of that.
+fn removals() {
+    let interposer = Interposer::new();
+    let spool = open(&interposer.folder);
+    let target = spool.target("upstream").expect("the disk is well");
+    // All of it is still in the log when the room is over; or the half is in the file.
+    let mut stored = Vec::new();
+    for room in [3, 16] {
+        interposer.say(&format!("room {}", room << 20));
+        let record = || record::record(1, Sizes::Large, target);
+        // For as long as it is found now and then that there is still some room, and on to the end.
+        let begun = Instant::now();
+        loop {
+            match blocking(|reply| spool.append(vec![record()], reply)) {
+                Ok(appended) => {
+                    stored.push(appended.stored[0].expect("the settings leave room"));
+                }
+                Err(_) if begun.elapsed() > Duration::from_secs(4) => break,
+                Err(_) => std::thread::yield_now(),
+            }
+        }
+        let fault = spool.status().fault.expect("the disk is full");
+        assert_eq!(fault.kind(), FaultKind::DiskFull);
+        for id in stored.drain(..) {
+            spool.remove(relay_spool::RecordRef::new(id, record().meta.item_count));
+        }
+        let begun = Instant::now();
+        while spool.status().fault.is_some() || spool.status().total().records > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", spool.status());
+            std::thread::yield_now();
+        }
+        let appended = blocking(|reply| spool.append(vec![record()], reply));
+        stored.extend(appended.expect("there is room").stored[0]);
+        interposer.say("well");
+    }
+    spool.close();
+    assert!(!interposer.folder.join("spool.reserve").exists());
+    verify(&interposer.folder);
+}
+
+/// The child's side of the one before.
 fn too_little_room() {
     let interposer = Interposer::new();
     let spool = open(&interposer.folder);
@@ -134,9 +181,9 @@ fn too_little_room() {
     };
     let is_full = || spool.status().fault.is_some_and(|fault| fault.kind() == FaultKind::DiskFull);
     append(10).expect("the disk is well");
-    let log = interposer.folder.join("spool.db-wal");
-    let length = std::fs::metadata(log).expect("it is there").len();
-    interposer.say(&format!("room {}", length + 256 * 1024));
+    let files = std::fs::read_dir(&interposer.folder).expect("it is there");
+    let sizes = files.map(|file| file.and_then(|file| file.metadata()).expect("it is there").len());
+    interposer.say(&format!("room {}", sizes.sum::<u64>() + 256 * 1024));
 
     append(512 * 1024).expect_err("there is not that much room");
     for _ in 0..3 {
@@ -162,10 +209,15 @@ fn too_little_room() {
 
 /// The child's side; whether there is such a task.
 pub(crate) fn run(task: &str) -> bool {
-    if task == "too little room" {
-        too_little_room();
-        return true;
+    match task {
+        "too little room" => too_little_room(),
+        "removals" => removals(),
+        _ => return is_a_case(task),
     }
+    true
+}
+
+fn is_a_case(task: &str) -> bool {
     let Some((way, name)) = task.split_once(' ') else { return false };
     let Some(case) = CASES.iter().find(|case| case.name == name) else { return false };
     match way {

@@ -8,7 +8,8 @@
  *                         fault CALL ERROR SKIP TIMES SUFFIX   from now on, CALL fails with the number ERROR
  *                         unreadable FROM TO PATH              reading these bytes of that file fails, whatever its
  *                                                              name is later
- *                         room SIZE                            no file grows beyond SIZE bytes: the disk is full
+ *                         room SIZE                            all files below the folder have that many bytes at most:
+ *                                                              the disk is full then
  *                         well                                 nothing fails any more
  *                       and anything else is a mark, written down among the changes.
  *
@@ -19,6 +20,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -55,7 +57,7 @@ static struct fault faults[MOST_FAULTS];
 static int fault_count;
 static struct hole holes[MOST_FAULTS];
 static int hole_count;
-/* No file grows beyond it, if it is not 0. */
+/* If it is not 0. */
 static off_t room;
 
 __attribute__((constructor)) static void begin(void) {
@@ -242,6 +244,22 @@ int close(int fd) {
     return syscall(SYS_close, fd);
 }
 
+static off_t total;
+
+static int add_size(const char *path, const struct stat *status, int type) {
+    (void)path;
+    if (type == FTW_F) total += status->st_size;
+    return 0;
+}
+
+/* Whether there is no room for this file to become that long. */
+static int grows_too_large(int fd, off_t length) {
+    struct stat status;
+    if (fstat(fd, &status) || length <= status.st_size) return 0;
+    total = length - status.st_size;
+    return ftw(folder, add_size, 8) || total > room;
+}
+
 /* `at` is -1 where the file's own place counts. */
 static ssize_t write_at(int fd, const void *data, size_t length, off_t at) {
     pthread_mutex_lock(&turn);
@@ -253,7 +271,7 @@ static ssize_t write_at(int fd, const void *data, size_t length, off_t at) {
     } else {
         off_t offset = at >= 0 ? at : path ? syscall(SYS_lseek, fd, 0, SEEK_CUR) : 0;
         if (length > 1 && failure("short", path)) length /= 2;
-        if (room && is_watched(path) && offset + (off_t)length > room)
+        if (room && is_watched(path) && grows_too_large(fd, offset + (off_t)length))
             written = fails(ENOSPC);
         else
             written = at >= 0 ? syscall(SYS_pwrite64, fd, data, length, at) : syscall(SYS_write, fd, data, length);

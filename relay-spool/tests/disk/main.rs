@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let tests: [(&str, Test); 5] = [
+    let tests: [(&str, Test); 6] = [
         (
             "no power cut loses what was acknowledged",
             crash::no_power_cut_loses_what_was_acknowledged,
@@ -66,6 +66,10 @@ fn main() -> ExitCode {
         (
             "a disk with too little room is full until it has more",
             faults::a_disk_with_too_little_room_is_full_until_it_has_more,
+        ),
+        (
+            "what is removed makes room on a full disk",
+            faults::what_is_removed_makes_room_on_a_full_disk,
         ),
         (
             "what the disk cannot read holds up nothing else",
