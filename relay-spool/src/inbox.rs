@@ -185,7 +185,7 @@ mod tests {
     use crate::Schedule;
 
     fn append() -> Append {
-        Append { records: Vec::new(), reply: Box::new(|_| ()) }
+        Append::new(Vec::new(), |_| ())
     }
 
     fn note(id: u64) -> Note {

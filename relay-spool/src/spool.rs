@@ -129,6 +129,13 @@ pub(crate) struct Append {
 }
 
 impl Append {
+    pub(crate) fn new(
+        records: Vec<NewRecord>,
+        reply: impl FnOnce(Result<Appended, SpoolError>) + Send + 'static,
+    ) -> Self {
+        Self { records, reply: Some(Box::new(reply)) }
+    }
+
     pub(crate) fn answer(mut self, appended: Result<Appended, SpoolError>) {
         if let Some(reply) = self.reply.take() {
             reply(appended);
@@ -249,7 +256,7 @@ impl Spool {
         records: Vec<NewRecord>,
         reply: impl FnOnce(Result<Appended, SpoolError>) + Send + 'static,
     ) {
-        let append = Append { records, reply: Some(Box::new(reply)) };
+        let append = Append::new(records, reply);
         if let Err(Closed(append)) = self.shared.inbox.append(append) {
             append.answer(Err(SpoolError::Closed));
         }
