@@ -374,6 +374,10 @@ impl Run {
         }
         // The first time it meets the damage, and some of what it has read is gone with the old file.
         self.everything();
+        // It may still know by heart what the disk has lost.
+        self.spool.close();
+        (self.spool, self.targets) = open(&self.interposer, self.life);
+        self.everything();
         let survivors = self.everything();
         for _ in 0..5 {
             self.append(1);
