@@ -9,6 +9,8 @@ mod durable;
 mod endpoints;
 mod hostile;
 mod http;
+mod limits;
+mod nothing_lost;
 mod proxying;
 mod rows;
 mod settle;
