@@ -456,6 +456,7 @@ mod tests {
             stored_size: 0,
             stored_encoding: ContentEncoding::Identity,
             fallback: None,
+            wrapping: crate::foreign::Wrapping::Needed,
             memory: Budget::new(0).take(0),
             attempts: 0,
             refused_since: None,

@@ -7,6 +7,7 @@ mod capture;
 mod crash_reports;
 mod durable;
 mod endpoints;
+mod foreign;
 mod hostile;
 mod http;
 mod limits;
