@@ -234,6 +234,12 @@ fn envelope_of(length: usize) -> Request {
     Request::envelope(KEY, format!("{head}{}", "x".repeat(length - head.len())))
 }
 
+/// The same through the tunnel, with the sender in the envelope.
+fn tunnelled(length: usize) -> Request {
+    let head = format!("{{\"dsn\":\"http://{KEY}@sentry.example/42\"}}\n{{\"type\":\"thing\"}}\n");
+    Request::new("POST", "/tunnel").body(format!("{head}{}", "x".repeat(length - head.len())))
+}
+
 const DUMP: &str = "upload_file_minidump";
 
 /// The parts of a form: a name, whether it is a file, and the size.
@@ -306,6 +312,10 @@ fn append(length: usize) -> Request {
 fn bodies() -> Vec<Row> {
     let event: fn(&mut Config) = |config| config.limits.items.max_event_size = 100;
     let envelope: fn(&mut Config) = |config| config.limits.max_envelope_size = 100;
+    let tunnel: fn(&mut Config) = |config| {
+        config.limits.max_envelope_size = 200;
+        config.tunnel.allow = vec!["sentry.example/*".parse().expect("a target")];
+    };
     let file: fn(&mut Config) = |config| config.limits.items.max_attachment_size = 100;
     let all: fn(&mut Config) = |config| config.limits.items.max_attachments_size = 100;
     let whole: fn(&mut Config) = |config| config.limits.items.max_container_size = 100;
@@ -341,6 +351,7 @@ fn bodies() -> Vec<Row> {
         row("max_envelope_size", envelope, envelope_of(100), envelope_of(101), Body),
         row("max_envelope_size", envelope, envelope_of(100).chunked(), envelope_of(101).chunked(), Body),
         row("max_envelope_size", envelope, envelope_of(100).encoded("zstd"), envelope_of(101).encoded("zstd"), Body),
+        row("max_envelope_size", tunnel, tunnelled(200), tunnelled(201), Body),
         row("max_attachment_size", file, raw_dump(&dump(100)), raw_dump(&dump(101)), Unread("attachment:minidump")),
         row("max_attachment_size", file, raw_dump(&crate::support::encode("gzip", &dump(100))),
             raw_dump(&crate::support::encode("gzip", &dump(101))), Unread("attachment:minidump")),

@@ -13,7 +13,9 @@ use relay_server::config::WhenFull;
 use relay_spool::{RecordId, View};
 
 use self::scene::{Fan, Kind, Piece, Say, Scene, Storage, TEACHER, TEACHER_KIND, mark, scenes};
-use crate::support::{Envelope, Item, Relay, Request, Upstream, decode, envelope, fresh_id};
+use crate::support::{
+    Envelope, Item, Message, Relay, Request, Upstream, decode, envelope, fresh_id, is_envelope,
+};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
@@ -118,11 +120,15 @@ fn upstream(
 ) -> Upstream {
     let answers = Mutex::new(answers.clone().into_iter());
     let (finally, taught) = (finally.clone(), scene.taught.clone().unwrap_or_default());
+    let trusts = scene.trusts;
     let arrivals = Arc::clone(arrivals);
     Upstream::scripted(move |request| {
-        let envelope = envelope(request);
+        let has = |ty: &str| is_envelope(request) && envelope(request).types().contains(&ty);
+        let envelope = arrived(request);
         let said = if envelope.items.iter().any(|item| item.text("mark") == TEACHER) {
             Say::Limited(taught.clone())
+        } else if !trusts && has("integration") {
+            Say::Distrust
         } else {
             let next = answers.lock().expect("no panic with the lock").next();
             next.unwrap_or_else(|| finally.clone())
@@ -137,6 +143,25 @@ fn upstream(
         });
         answer
     })
+}
+
+/// An envelope; a foreign body that comes without is put into one.
+fn arrived(request: &Message) -> Envelope {
+    if is_envelope(request) {
+        return envelope(request);
+    }
+    let header = [("type".to_owned(), "integration".into())].into_iter().collect();
+    let item = Item { header, payload: request.content() };
+    Envelope { header: Default::default(), items: vec![item] }
+}
+
+/// Which item it is; none of ours, if that is empty.
+fn mark_of(item: &Item) -> String {
+    if item.text("type") != "integration" {
+        return item.text("mark").to_owned();
+    }
+    let line = item.payload.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    String::from_utf8_lossy(line).into_owned()
 }
 
 fn left_on_disk(spool: &Path) -> Vec<(u64, Envelope)> {
@@ -194,7 +219,7 @@ impl Seen {
         let copies: BTreeMap<_, _> =
             self.copies(scene).map(|(_, piece, copy)| (copy, piece)).collect();
         let mut saw = |project: u64, item: &Item, place: &dyn Fn(&Kind) -> Option<Place>| {
-            let mark = item.text("mark").to_owned();
+            let mark = mark_of(item);
             if mark.is_empty() {
                 // The relay's own.
                 return Ok(());
@@ -207,7 +232,7 @@ impl Seen {
                 prop_assert!(piece.is_some(), "nobody sent {:?}", copy);
                 let piece = piece.expect("looked at above");
                 prop_assert_eq!(item.text("type"), piece.kind.ty);
-                prop_assert_eq!(&item.payload, &piece.payload(), "{:?}", copy);
+                prop_assert_eq!(&item.payload, &piece.payload(&copy.0), "{:?}", copy);
                 piece.kind
             };
             places.entry(copy).or_default().extend(place(&kind));

@@ -15,6 +15,8 @@ use crate::support::{Answer, Reply, Request, Upstream, fresh_id, proxy_config};
 #[derive(Debug, Clone)]
 pub(super) struct Scene {
     pub(super) accept_unknown: bool,
+    /// Whether the upstreams take foreign bodies in envelopes.
+    pub(super) trusts: bool,
     pub(super) storage: Storage,
     pub(super) fan: Fan,
     /// The limits that the upstreams told of before the first request.
@@ -49,6 +51,8 @@ pub(super) enum Say {
     HoldOff,
     Reset,
     Silence,
+    /// 400, for a foreign body in an envelope.
+    Distrust,
 }
 
 /// One request with an envelope.
@@ -138,7 +142,17 @@ const KINDS: [Kind; 36] = [
 
 const UNKNOWN_FILE: Kind = kind("attachment", r#""attachment_type":"file.of.tomorrow""#, FILE);
 
+/// Bodies of foreign protocols, which come alone; the field is where to.
+const FOREIGN: [Kind; 2] = [
+    kind("integration", "integration/otlp/v1/traces", &["span"]),
+    kind("integration", "integration/otlp/v1/logs", &["log_item", "log_byte"]),
+];
+
 impl Kind {
+    pub(super) fn is_foreign(self) -> bool {
+        self.ty == "integration"
+    }
+
     pub(super) fn is_unknown(self) -> bool {
         ["statsd", "nel", "thing of tomorrow"].contains(&self.ty)
             || self.fields == UNKNOWN_FILE.fields
@@ -196,6 +210,20 @@ fn requests() -> impl Strategy<Value = Sent> {
         })
 }
 
+/// Half of the sizes are over the limit of [`Scene::config`].
+fn foreign_requests() -> impl Strategy<Value = Sent> {
+    let piece = (select(&FOREIGN[..]), 0..600_usize);
+    let piece = piece.prop_map(|(kind, size)| Piece { kind, size, fill: b'\0', has_length: true });
+    (0..2_usize, piece, any::<bool>()).prop_map(|(key, piece, chunked)| Sent {
+        key,
+        event_id: None,
+        items: vec![piece],
+        damage: None,
+        encoding: None,
+        chunked,
+    })
+}
+
 fn limits() -> impl Strategy<Value = Vec<&'static str>> {
     let categories = vec![
         "error",
@@ -234,15 +262,16 @@ pub(super) fn scenes() -> impl Strategy<Value = Scene> {
     ];
     let finally = vec![Say::Status(200), Say::Status(200), Say::HoldOff, Say::Status(503)];
     let script = || (vec(answers(), 0..6), select(finally.clone()));
+    let requests = prop_oneof![8 => requests(), 1 => foreign_requests()];
     (
-        any::<bool>(),
+        any::<[bool; 2]>(),
         storage,
         select(vec![Fan::Nowhere, Fan::TwoUpstreams, Fan::TwoProjectsOfOne]),
         proptest::option::weighted(0.4, limits()),
         [script(), script()],
-        vec(requests(), 1..8),
+        vec(requests, 1..8),
     )
-        .prop_map(|(accept_unknown, storage, fan, taught, mut script, requests)| {
+        .prop_map(|([accept_unknown, trusts], storage, fan, taught, mut script, requests)| {
             if storage == Storage::Memory {
                 // An upstream that stays away would be asked until the time to shut down is over.
                 script.iter_mut().for_each(|(_, finally)| {
@@ -251,7 +280,7 @@ pub(super) fn scenes() -> impl Strategy<Value = Scene> {
                     }
                 });
             }
-            Scene { accept_unknown, storage, fan, taught, script, requests }
+            Scene { accept_unknown, trusts, storage, fan, taught, script, requests }
         })
 }
 
@@ -347,15 +376,22 @@ impl Say {
             Self::HoldOff => Reply::new(429).header("Retry-After", "3600").into(),
             Self::Reset => Answer::Reset,
             Self::Silence => Answer::Silence,
+            Self::Distrust => {
+                Reply::new(400).body("{\"detail\":\"envelope contains internal items\"}").into()
+            }
         }
     }
 }
 
 impl Piece {
-    pub(super) fn payload(&self) -> Vec<u8> {
+    pub(super) fn payload(&self, mark: &str) -> Vec<u8> {
         // Without a length the payload ends at the first line feed.
         let fill = if self.fill == b'\n' && !self.has_length { b' ' } else { self.fill };
-        std::vec::from_elem(fill, self.size)
+        // Without a header of its own, it has the mark at its start.
+        let mut payload =
+            if self.kind.is_foreign() { format!("{mark}\n") } else { String::new() }.into_bytes();
+        payload.resize(payload.len() + self.size, fill);
+        payload
     }
 
     pub(super) fn write(&self, mark: &str, length: Option<&str>, out: &mut Vec<u8>) {
@@ -369,13 +405,30 @@ impl Piece {
             None => {}
         }
         out.extend_from_slice(format!("{{{}}}\n", fields.join(",")).as_bytes());
-        out.extend_from_slice(&self.payload());
+        out.extend_from_slice(&self.payload(mark));
         out.push(b'\n');
     }
 }
 
 impl Sent {
     pub(super) fn request(&self, key: &str, index: usize) -> Request {
+        let request = match &self.items[..] {
+            [piece] if piece.kind.is_foreign() => {
+                Request::new("POST", &format!("/api/{AS_SENT}/{}", piece.kind.fields))
+                    .auth(key)
+                    .header("Content-Type", "application/json")
+                    .body(piece.payload(&mark(index, 0)))
+            }
+            _ => Request::envelope(key, self.envelope(index)),
+        };
+        let request = match self.encoding {
+            Some(encoding) => request.encoded(encoding),
+            None => request,
+        };
+        if self.chunked { request.chunked() } else { request }
+    }
+
+    fn envelope(&self, index: usize) -> Vec<u8> {
         let mut body = match (self.damage, self.event_id) {
             (Some(Damage::HeaderIsNoObject), _) => b"[]\n".to_vec(),
             (_, Some(id)) => {
@@ -396,11 +449,7 @@ impl Sent {
                 body.extend_from_slice(b"{\"type\":\"integration\"}\n{}\n")
             }
         }
-        let mut request = Request::envelope(key, body);
-        if let Some(encoding) = self.encoding {
-            request = request.encoded(encoding);
-        }
-        if self.chunked { request.chunked() } else { request }
+        body
     }
 }
 
