@@ -327,6 +327,7 @@ async fn prepare(
         let record = Record {
             id: RecordId::default(),
             lane: target.lane,
+            worker: Some(worker.index),
             key: target_key,
             project: target_project,
             received,

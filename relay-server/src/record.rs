@@ -21,6 +21,8 @@ pub(crate) struct Record {
     pub(crate) id: RecordId,
     /// Whose turn it takes, see [`Queue`](crate::queue::Queue).
     pub(crate) lane: usize,
+    /// The worker that received it; `None` for one from the disk.
+    pub(crate) worker: Option<usize>,
     pub(crate) key: ProjectKey,
     pub(crate) project: u64,
     pub(crate) received: SystemTime,
@@ -97,6 +99,7 @@ impl Record {
         Some(Self {
             id: stored.id,
             lane,
+            worker: None,
             key: stored.meta.key.parse().ok()?,
             project: stored.meta.project,
             received: stored.meta.received,
@@ -268,6 +271,7 @@ mod tests {
             let record = Record {
                 id: RecordId::new(1),
                 lane: 0,
+                worker: None,
                 key,
                 project,
                 received: SystemTime::UNIX_EPOCH,
