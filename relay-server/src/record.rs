@@ -290,7 +290,7 @@ mod tests {
             let target = spool.target("upstream").expect("memory");
             let new = relay_spool::NewRecord { meta: record.meta(target, None), body: Bytes::from_static(b"x") };
             relay_spool::blocking(|reply| spool.append(vec![new], reply)).expect("memory");
-            let (stored, _) = relay_spool::blocking(|reply| {
+            let stored = relay_spool::blocking(|reply| {
                 spool.find(relay_spool::Wanted::Id(RecordId::new(1)), reply);
             }).expect("memory").expect("it was stored");
             let again = Record::from_stored(&stored, 0, crate::budget::Budget::new(0).take(0)).expect("readable");

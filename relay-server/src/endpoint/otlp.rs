@@ -85,7 +85,7 @@ pub(super) fn refuse(headers: &HeaderMap, rejection: Rejection) -> Reply {
         Format::Json => serde_json::json!({ "code": code, "message": message }).to_string().into(),
         Format::Protobuf => protobuf_status(code, &message),
     };
-    *reply.body_mut() = ReplyBody::Whole(body.into());
+    *reply.body_mut() = ReplyBody::whole(body);
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     reply
 }
