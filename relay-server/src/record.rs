@@ -12,6 +12,7 @@ use relay_protocol::{DataCategories, DataCategory};
 use relay_spool::{Meta, RecordId, RecordRef, Schedule, Stored, TargetId};
 
 use crate::budget::Reservation;
+use crate::foreign::Wrapping;
 
 /// One envelope on its way to one target: what must be known to send it, beside the bytes to send.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct Record {
     pub(crate) id: RecordId,
     /// Whose turn it takes, see [`Queue`](crate::queue::Queue).
     pub(crate) lane: usize,
+    /// The worker that received it; `None` for one from the disk.
+    pub(crate) worker: Option<usize>,
     pub(crate) key: ProjectKey,
     pub(crate) project: u64,
     pub(crate) received: SystemTime,
@@ -33,6 +36,7 @@ pub(crate) struct Record {
     pub(crate) stored_encoding: ContentEncoding,
     /// The encoding to try instead of the upstream's usual one, which it refused for this envelope.
     pub(crate) fallback: Option<ContentEncoding>,
+    pub(crate) wrapping: Wrapping,
     pub(crate) memory: Reservation,
     /// Attempts that did not settle it.
     pub(crate) attempts: u32,
@@ -91,13 +95,16 @@ impl Record {
 
     /// A record that waited on the disk. `None` if it says of itself what no relay wrote.
     pub(crate) fn from_stored(stored: &Stored, lane: usize, memory: Reservation) -> Option<Self> {
+        let items = Items::from_text(&stored.meta.items)?;
         Some(Self {
             id: stored.id,
             lane,
+            worker: None,
             key: stored.meta.key.parse().ok()?,
             project: stored.meta.project,
             received: stored.meta.received,
-            items: Items::from_text(&stored.meta.items)?,
+            wrapping: items.wrapping(),
+            items,
             headers: headers_from_text(&stored.meta.headers)?,
             body: None,
             stored_size: usize::try_from(stored.body_size).ok()?,
@@ -133,6 +140,20 @@ impl Items {
 
     pub(crate) fn groups(&self) -> impl Iterator<Item = (DataCategories, u32)> + '_ {
         self.0.iter().copied()
+    }
+
+    /// Of an envelope of which nothing else is known: foreign bodies hold logs or spans, and are alone.
+    fn wrapping(&self) -> Wrapping {
+        match &*self.0 {
+            [(categories, 1)]
+                if [DataCategory::LogItem, DataCategory::Span]
+                    .iter()
+                    .any(|category| categories.contains(*category)) =>
+            {
+                Wrapping::Optional
+            }
+            _ => Wrapping::Needed,
+        }
     }
 
     /// The bytes it occupies.
@@ -250,6 +271,7 @@ mod tests {
             let record = Record {
                 id: RecordId::new(1),
                 lane: 0,
+                worker: None,
                 key,
                 project,
                 received: SystemTime::UNIX_EPOCH,
@@ -259,6 +281,7 @@ mod tests {
                 stored_size: 1,
                 stored_encoding: encoding.parse().expect("one of ours"),
                 fallback: None,
+                wrapping: Wrapping::Needed,
                 memory: crate::budget::Budget::new(0).take(0),
                 attempts: 3,
                 refused_since: None,
@@ -267,7 +290,7 @@ mod tests {
             let target = spool.target("upstream").expect("memory");
             let new = relay_spool::NewRecord { meta: record.meta(target, None), body: Bytes::from_static(b"x") };
             relay_spool::blocking(|reply| spool.append(vec![new], reply)).expect("memory");
-            let (stored, _) = relay_spool::blocking(|reply| {
+            let stored = relay_spool::blocking(|reply| {
                 spool.find(relay_spool::Wanted::Id(RecordId::new(1)), reply);
             }).expect("memory").expect("it was stored");
             let again = Record::from_stored(&stored, 0, crate::budget::Budget::new(0).take(0)).expect("readable");

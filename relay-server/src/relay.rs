@@ -17,6 +17,7 @@ use crate::capture::{self, CaptureStore};
 use crate::client::HttpClient;
 use crate::config::{Config, Durability, Mode};
 use crate::encoding::UpstreamEncoding;
+use crate::foreign::TakesBare;
 use crate::lane::Lane;
 use crate::learned::LearnedLimits;
 use crate::ledger::{Ledger, Loss, Stats};
@@ -107,6 +108,7 @@ impl Relay {
                     );
                     Upstream {
                         encoding: UpstreamEncoding::new(config.http.encoding),
+                        takes_bare: TakesBare::default(),
                         learned: LearnedLimits::default(),
                         queue: Arc::new(queue),
                         targets,
@@ -328,6 +330,7 @@ fn open_spool(config: &Config) -> Result<Option<Spool>, StartError> {
 /// an envelope crosses no thread.
 #[derive(Debug)]
 pub(crate) struct Worker {
+    pub(crate) index: usize,
     pub(crate) relay: Arc<Relay>,
     pub(crate) client: HttpClient,
     /// What was stored for the requests of this worker.
@@ -336,8 +339,8 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(relay: Arc<Relay>, client: HttpClient) -> Self {
-        Self { relay, client, news: Arc::default(), encoder: Mutex::new(None) }
+    pub(crate) fn new(index: usize, relay: Arc<Relay>, client: HttpClient) -> Self {
+        Self { index, relay, client, news: Arc::default(), encoder: Mutex::new(None) }
     }
 
     /// Compresses the concatenation of `parts`; the state of the codec is kept for the next time.
