@@ -19,6 +19,7 @@ use relay_spool::RecordId;
 
 use crate::budget::Reservation;
 use crate::endpoint::{Endpoint, PathParameters, Request};
+use crate::foreign::Wrapping;
 use crate::ledger::Loss;
 use crate::meta::RequestMeta;
 use crate::record::{Body, Items, Record, common_headers};
@@ -318,6 +319,7 @@ async fn prepare(
         address(&mut envelope, &target.address, sender, target_key);
         let encoding = relay.upstream(target).encoding.current();
         let items = Items::of(envelope.items());
+        let wrapping = Wrapping::of(envelope.items());
         let event_id = envelope.header().event_id.map(|id| EventId::from(id).to_string());
         let headers = upstream_headers(envelope.header(), &sender.credentials, target_key);
         let bytes = compress(worker, envelope, encoding).await?;
@@ -335,6 +337,7 @@ async fn prepare(
             stored_encoding: encoding,
             body: Some(Body { bytes, encoding }),
             fallback: None,
+            wrapping,
             memory: memory.split_off(0),
             attempts: 0,
             refused_since: None,

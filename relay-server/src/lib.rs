@@ -23,6 +23,7 @@ mod capture;
 mod client;
 mod encoding;
 mod endpoint;
+mod foreign;
 mod forward;
 mod forwarded;
 mod ingest;

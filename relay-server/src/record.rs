@@ -12,6 +12,7 @@ use relay_protocol::{DataCategories, DataCategory};
 use relay_spool::{Meta, RecordId, RecordRef, Schedule, Stored, TargetId};
 
 use crate::budget::Reservation;
+use crate::foreign::Wrapping;
 
 /// One envelope on its way to one target: what must be known to send it, beside the bytes to send.
 #[derive(Debug)]
@@ -35,6 +36,7 @@ pub(crate) struct Record {
     pub(crate) stored_encoding: ContentEncoding,
     /// The encoding to try instead of the upstream's usual one, which it refused for this envelope.
     pub(crate) fallback: Option<ContentEncoding>,
+    pub(crate) wrapping: Wrapping,
     pub(crate) memory: Reservation,
     /// Attempts that did not settle it.
     pub(crate) attempts: u32,
@@ -93,6 +95,7 @@ impl Record {
 
     /// A record that waited on the disk. `None` if it says of itself what no relay wrote.
     pub(crate) fn from_stored(stored: &Stored, lane: usize, memory: Reservation) -> Option<Self> {
+        let items = Items::from_text(&stored.meta.items)?;
         Some(Self {
             id: stored.id,
             lane,
@@ -100,7 +103,8 @@ impl Record {
             key: stored.meta.key.parse().ok()?,
             project: stored.meta.project,
             received: stored.meta.received,
-            items: Items::from_text(&stored.meta.items)?,
+            wrapping: items.wrapping(),
+            items,
             headers: headers_from_text(&stored.meta.headers)?,
             body: None,
             stored_size: usize::try_from(stored.body_size).ok()?,
@@ -136,6 +140,20 @@ impl Items {
 
     pub(crate) fn groups(&self) -> impl Iterator<Item = (DataCategories, u32)> + '_ {
         self.0.iter().copied()
+    }
+
+    /// Of an envelope of which nothing else is known: foreign bodies hold logs or spans, and are alone.
+    fn wrapping(&self) -> Wrapping {
+        match &*self.0 {
+            [(categories, 1)]
+                if [DataCategory::LogItem, DataCategory::Span]
+                    .iter()
+                    .any(|category| categories.contains(*category)) =>
+            {
+                Wrapping::Optional
+            }
+            _ => Wrapping::Needed,
+        }
     }
 
     /// The bytes it occupies.
@@ -263,6 +281,7 @@ mod tests {
                 stored_size: 1,
                 stored_encoding: encoding.parse().expect("one of ours"),
                 fallback: None,
+                wrapping: Wrapping::Needed,
                 memory: crate::budget::Budget::new(0).take(0),
                 attempts: 3,
                 refused_since: None,

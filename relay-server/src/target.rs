@@ -10,6 +10,7 @@ use relay_spool::TargetId;
 
 use crate::config::{Config, Upstream as Address};
 use crate::encoding::UpstreamEncoding;
+use crate::foreign::TakesBare;
 use crate::learned::LearnedLimits;
 use crate::queue::Queue;
 
@@ -17,6 +18,7 @@ use crate::queue::Queue;
 #[derive(Debug)]
 pub(crate) struct Upstream {
     pub(crate) encoding: UpstreamEncoding,
+    pub(crate) takes_bare: TakesBare,
     pub(crate) learned: LearnedLimits,
     pub(crate) queue: Arc<Queue>,
     /// By lane.

@@ -12,7 +12,7 @@ mod wire;
 use std::time::Duration;
 
 pub(crate) use self::client::{Client, Request};
-pub(crate) use self::coding::{encode, encode_with};
+pub(crate) use self::coding::{decode, encode, encode_with};
 pub(crate) use self::envelope::{Envelope, Item};
 pub(crate) use self::http2::{abandon as abandon_http2, exchange as exchange_http2};
 pub(crate) use self::relay::{Relay, proxy_config};
