@@ -10,6 +10,7 @@ mod endpoints;
 mod hostile;
 mod http;
 mod proxying;
+mod reports;
 mod rows;
 mod settle;
 mod shutdown;
