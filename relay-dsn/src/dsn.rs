@@ -70,15 +70,16 @@ impl Dsn {
         }
     }
 
-    /// The public key as servers know it.
+    /// The public key as servers know it: the user name if it has 32 characters, else what it stands for with its
+    /// percent-encoding undone. So a DSN of [`new`](Self::new) has the key it was made with.
     ///
     /// # Errors
     ///
-    /// If it is not exactly 32 ASCII characters long.
+    /// If neither is exactly 32 ASCII characters long.
     pub fn project_key(&self) -> Result<ProjectKey, ParseProjectKeyError> {
-        match self.public_key {
-            PublicKey::Project(key) => Ok(key),
-            PublicKey::Other(_) => Err(ParseProjectKeyError),
+        match &self.public_key {
+            PublicKey::Project(key) => Ok(*key),
+            PublicKey::Other(text) => parse::key_of(text),
         }
     }
 

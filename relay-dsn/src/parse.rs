@@ -5,10 +5,14 @@
 
 use std::net::Ipv4Addr;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use url::Url;
 
 use crate::dsn::{Dsn, ProjectSecret, PublicKey};
-use crate::{ParseDsnError, ProjectId, ProjectKey, Scheme};
+use crate::{ParseDsnError, ParseProjectKeyError, ProjectId, ProjectKey, Scheme};
+
+/// All that [`is_unreserved`] does not name.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Reads a plain DSN; nearly all are.
 pub(crate) fn plain(text: &str) -> Option<Dsn> {
@@ -65,14 +69,18 @@ pub(crate) fn any(text: &str) -> Result<Dsn, ParseDsnError> {
     })
 }
 
-/// Spells a key so that the user name of a URL can hold it.
+/// Spells a key so that the user name of a URL can hold it; [`key_of`] takes it back.
 pub(crate) fn user_name(key: ProjectKey) -> PublicKey {
     if key.as_str().bytes().all(is_unreserved) {
         return PublicKey::Project(key);
     }
-    let mut url = Url::parse("http://host").expect("a URL");
-    url.set_username(key.as_str()).expect("a URL with a host takes any user name");
-    url.username().into()
+    PublicKey::Other(utf8_percent_encode(key.as_str(), RESERVED).to_string().into())
+}
+
+/// The key that a user name of another length spells.
+pub(crate) fn key_of(user_name: &str) -> Result<ProjectKey, ParseProjectKeyError> {
+    let decoded = percent_decode_str(user_name).decode_utf8();
+    decoded.map_err(|_| ParseProjectKeyError)?.parse()
 }
 
 /// The prefix, empty for `/`, and the project id; `None` if there is nothing but slashes.

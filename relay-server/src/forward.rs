@@ -41,7 +41,7 @@ async fn drain(worker: Arc<Worker>, index: usize) {
     let Some(upstream) = worker.relay.upstreams().get(index) else { return };
     let queue = &upstream.queue;
     loop {
-        while let Next::Send(record) = queue.take(Instant::now()) {
+        while let Next::Send(record) = queue.take(worker.index, Instant::now()) {
             if let Some(until) = held_back(upstream, &record) {
                 queue.hold(record, until);
                 continue;

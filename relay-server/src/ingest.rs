@@ -351,7 +351,7 @@ impl Underway<'_> {
             let (target_key, target_project) = target.address.address(key, project);
             address(&mut envelope, &target.address, sender, target_key);
             let encoding = self.relay.upstream(target).encoding.current();
-            let record = Record::new(
+            let mut record = Record::new(
                 target.lane,
                 (target_key, target_project),
                 received,
@@ -360,6 +360,7 @@ impl Underway<'_> {
                 memory.split_off(0),
             );
             let event_id = envelope.header().event_id.map(|id| EventId::from(id).to_string());
+            record.worker = Some(worker.index);
             // First, so that its items are not forgotten while it is compressed.
             let record = Box::new(record);
             self.records.push(Prepared { target: target.clone(), record, event_id });

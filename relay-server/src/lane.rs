@@ -10,6 +10,9 @@ use crate::record::Record;
 /// Records of one lane that stand in memory at most; their bodies are another matter.
 pub(crate) const MAX_STANDING: usize = 1024;
 
+/// No record is overtaken by one with a number higher by more than this.
+const NEAR: u64 = 32;
+
 /// With fewer than this the lane is filled up again.
 const FEW: usize = MAX_STANDING / 4;
 
@@ -85,9 +88,19 @@ impl Lane {
         !self.ready.is_empty()
     }
 
-    /// The oldest record that may go.
-    pub(crate) fn pop(&mut self) -> Option<Box<Record>> {
-        self.ready.pop_first().map(|(_, record)| record)
+    /// The oldest record that may go, or one close behind it that `worker` received itself: what another thread has
+    /// allocated costs more to free, as both are then after one lock.
+    pub(crate) fn pop(&mut self, worker: usize) -> Option<Box<Record>> {
+        let (front, record) = self.ready.first_key_value()?;
+        let own = match record.worker {
+            None => None,
+            Some(_) => {
+                let near = ..=RecordId::new(front.get().saturating_add(NEAR));
+                self.ready.range(near).find(|(_, record)| record.worker == Some(worker))
+            }
+        };
+        let id = own.map_or(*front, |(id, _)| *id);
+        self.ready.remove(&id)
     }
 
     /// Moves what has waited long enough back into the order of arrival.
@@ -240,7 +253,7 @@ mod tests {
     }
 
     fn rest(lane: &mut Lane) -> Vec<u64> {
-        std::iter::from_fn(|| lane.pop()).map(|record| record.id.get()).collect()
+        std::iter::from_fn(|| lane.pop(0)).map(|record| record.id.get()).collect()
     }
 
     #[test]
@@ -351,9 +364,26 @@ mod tests {
         fetched(&mut lane, target, &ids, &[], true);
         lane.wait_on_disk(now);
         assert_eq!((lane.fetch(now), lane.due()), (None, None));
-        lane.pop();
+        lane.pop(0);
         assert_eq!(lane.due(), Some(now));
         assert!(lane.fetch(now).is_some());
+    }
+
+    #[test]
+    fn a_worker_takes_what_it_received_itself_but_overtakes_nobody_by_far() {
+        let target = target();
+        let mut lane = Lane::new(Some(target), false);
+        for (id, worker) in [(1, 1), (2, 0), (3, 0), (1 + NEAR, 0), (2 + NEAR, 0), (3 + NEAR, 1)] {
+            let record = record(&stored(target, id)).expect("a record");
+            lane.arrive(Box::new(Record { worker: Some(worker), ..*record }));
+        }
+        assert_eq!(rest(&mut lane), [2, 3, 1 + NEAR, 1, 2 + NEAR, 3 + NEAR]);
+
+        let mut lane = Lane::new(Some(target), true);
+        fetched(&mut lane, target, &[], &[1], true);
+        let own = record(&stored(target, 2)).expect("a record");
+        lane.arrive(Box::new(Record { worker: Some(0), ..*own }));
+        assert_eq!(rest(&mut lane), [1, 2], "what comes from the disk is nobody's");
     }
 
     #[test]

@@ -139,8 +139,8 @@ impl Queue {
         self.changed.notify_waiters();
     }
 
-    /// The oldest record that may be sent at `now`, of the lane whose turn it is.
-    pub(crate) fn take(&self, now: Instant) -> Next {
+    /// The oldest record that may be sent at `now`, or one close to it that `worker` received, of the lane whose turn it is.
+    pub(crate) fn take(&self, worker: usize, now: Instant) -> Next {
         let mut state = self.state();
         state.unattended = false;
         state.ripen(now);
@@ -157,7 +157,7 @@ impl Queue {
             return Next::Nothing;
         }
         state.turn = (lane + 1) % lanes;
-        let record = state.lanes.get_mut(lane).and_then(Lane::pop);
+        let record = state.lanes.get_mut(lane).and_then(|lane| lane.pop(worker));
         let record = record.expect("looked at above, under the same lock");
         state.in_flight.insert(record.id);
         Next::Send(record)
@@ -522,7 +522,7 @@ mod tests {
 
     #[track_caller]
     fn take(queue: &Queue, now: Instant) -> Box<Record> {
-        match queue.take(now) {
+        match queue.take(0, now) {
             Next::Send(record) => record,
             Next::Nothing => panic!("nothing may be sent"),
         }
@@ -537,7 +537,7 @@ mod tests {
         let (queue, now) = (queue([1, 2, 3]), Instant::now());
         let first = take(&queue, now);
         queue.put_back(first, None, now, now, 1.0);
-        assert!(matches!(queue.take(now), Next::Nothing), "the upstream is given a pause");
+        assert!(matches!(queue.take(0, now), Next::Nothing), "the upstream is given a pause");
         assert_eq!(take(&queue, after(now, 1)).project, 1);
     }
 

@@ -21,6 +21,8 @@ pub(crate) struct Record {
     pub(crate) id: RecordId,
     /// Whose turn it takes, see [`Queue`](crate::queue::Queue).
     pub(crate) lane: usize,
+    /// The worker that received it; `None` for one from the disk.
+    pub(crate) worker: Option<usize>,
     pub(crate) key: ProjectKey,
     pub(crate) project: u64,
     pub(crate) received: SystemTime,
@@ -63,6 +65,7 @@ impl Record {
         Self {
             id: RecordId::default(),
             lane,
+            worker: None,
             key,
             project,
             received,
@@ -129,6 +132,7 @@ impl Record {
         Some(Self {
             id: stored.id,
             lane,
+            worker: None,
             key: stored.meta.key.parse().ok()?,
             project: stored.meta.project,
             received: stored.meta.received,

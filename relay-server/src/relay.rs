@@ -347,6 +347,7 @@ fn open_spool(config: &Config) -> Result<Option<Spool>, StartError> {
 /// an envelope crosses no thread.
 #[derive(Debug)]
 pub(crate) struct Worker {
+    pub(crate) index: usize,
     pub(crate) relay: Arc<Relay>,
     pub(crate) client: HttpClient,
     /// What was stored for the requests of this worker.
@@ -355,8 +356,8 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(relay: Arc<Relay>, client: HttpClient) -> Self {
-        Self { relay, client, news: Arc::default(), encoder: Mutex::new(None) }
+    pub(crate) fn new(index: usize, relay: Arc<Relay>, client: HttpClient) -> Self {
+        Self { index, relay, client, news: Arc::default(), encoder: Mutex::new(None) }
     }
 
     /// Compresses the concatenation of `parts`; the state of the codec is kept for the next time.

@@ -54,7 +54,10 @@ impl Inbox {
             return Err(Closed(append));
         }
         state.turn.appends.push(append);
-        if state.turn.appends.len() == state.wake_at {
+        let is_awaited = state.turn.appends.len() == state.wake_at;
+        // Or else whoever is woken would run into the lock.
+        drop(state);
+        if is_awaited {
             self.filled.notify_one();
         }
         Ok(())
@@ -67,7 +70,10 @@ impl Inbox {
             return;
         }
         state.turn.notes.push(note);
-        if state.wake_for_note || state.turn.notes.len() == MOST_NOTES {
+        let is_awaited = state.wake_for_note || state.turn.notes.len() == MOST_NOTES;
+        state.wake_for_note = false;
+        drop(state);
+        if is_awaited {
             self.filled.notify_one();
         }
     }
@@ -108,43 +114,43 @@ impl Inbox {
 
     /// Waits for something to do, or until `rest` is over. `company` appends were in the turn before: where there was
     /// more than one, as many are worth waiting for, but not longer than `window`.
+    ///
+    /// To wake the writer costs more than one more append in its commit. So in busy times neither the first append nor
+    /// the first note does: it counts from the end of the turn before, and looks by itself.
     pub(crate) fn next(&self, window: Window, company: usize, rest: Option<Duration>) -> Turn {
         let mut state = self.state();
-        let rest_ends = rest.map(|rest| Instant::now() + rest);
-        let mut window_ends = None;
-        let mut notes_end = None;
+        let started = Instant::now();
+        let rest_ends = rest.map(|rest| started + rest);
+        let company_ends = (company >= 2).then(|| started + window.0);
+        let mut notes_end = Some(started + NOTE_DELAY);
         loop {
             let State { turn, wake_at, wake_for_note } = &mut *state;
             let now = Instant::now();
-            if turn.last || !turn.asks.is_empty() || turn.notes.len() >= MOST_NOTES {
-                break;
-            }
-            if turn.appends.is_empty() && rest_ends.is_some_and(|end| now >= end) {
-                break;
-            }
-            if !turn.appends.is_empty() {
-                let end = *window_ends.get_or_insert(now + window.0);
-                if company < 2 || turn.appends.len() >= company || now >= end {
-                    break;
-                }
-                *wake_at = company;
-                *wake_for_note = false;
-                state = self.wait(state, Some(end - now));
-                continue;
-            }
-            *wake_at = 1;
-            let wait = if turn.notes.is_empty() {
-                *wake_for_note = true;
-                rest_ends.map(|end| end - now)
-            } else {
-                *wake_for_note = false;
-                let end = *notes_end.get_or_insert(now + NOTE_DELAY);
-                if now >= end {
-                    break;
-                }
-                Some(rest_ends.map_or(end, |rest| rest.min(end)) - now)
+            let company_ends = company_ends.filter(|end| now < *end);
+            let is_complete = match company_ends {
+                Some(_) => turn.appends.len() >= company,
+                None => !turn.appends.is_empty(),
             };
-            state = self.wait(state, wait);
+            let rest_ends = rest_ends.filter(|_| turn.appends.is_empty());
+            let is_over = |end: Option<Instant>| end.is_some_and(|end| now >= end);
+            if turn.last
+                || is_complete
+                || !turn.asks.is_empty()
+                || turn.notes.len() >= MOST_NOTES
+                || !turn.notes.is_empty() && is_over(notes_end)
+                || is_over(rest_ends)
+            {
+                break;
+            }
+            if !turn.notes.is_empty() {
+                notes_end.get_or_insert(now + NOTE_DELAY);
+            } else if is_over(notes_end) {
+                notes_end = None;
+            }
+            *wake_at = if company_ends.is_some() { company } else { 1 };
+            *wake_for_note = notes_end.is_none();
+            let next_look = [company_ends, notes_end, rest_ends].into_iter().flatten().min();
+            state = self.wait(state, next_look.map(|end| end.saturating_duration_since(now)));
         }
         // While the writer works nobody needs to wake it.
         state.wake_at = 0;
@@ -170,5 +176,79 @@ impl Inbox {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Schedule;
+
+    fn append() -> Append {
+        Append { records: Vec::new(), reply: Box::new(|_| ()) }
+    }
+
+    fn note(id: u64) -> Note {
+        Note::Reschedule(RecordId::new(id), Schedule::default())
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    /// What the writer is given by another thread, and that it is woken for it: nobody waits for an hour here.
+    fn given(inbox: &Inbox, company: usize, give: impl FnOnce(&Inbox) + Send) -> Turn {
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| inbox.next(Window(HOUR), company, None));
+            give(inbox);
+            writer.join().expect("it does not panic")
+        })
+    }
+
+    #[test]
+    fn an_append_goes_at_once_or_with_the_company_of_the_last_turn() {
+        let inbox = Inbox::default();
+        let bring = |many: usize| {
+            move |inbox: &Inbox| {
+                for _ in 0..many {
+                    assert!(inbox.append(append()).is_ok());
+                }
+            }
+        };
+        assert_eq!(given(&inbox, 0, bring(1)).appends.len(), 1);
+        assert_eq!(given(&inbox, 1, bring(1)).appends.len(), 1);
+        assert_eq!(given(&inbox, 3, bring(3)).appends.len(), 3);
+        assert!(given(&inbox, 3, |inbox| inbox.close()).last);
+    }
+
+    #[test]
+    fn company_that_does_not_come_is_waited_for_no_longer_than_the_window() {
+        let inbox = Inbox::default();
+        assert!(inbox.append(append()).is_ok());
+        let turn = inbox.next(Window(Duration::from_millis(1)), 3, None);
+        assert_eq!(turn.appends.len(), 1);
+        // None came within the window: the next one finds a quiet inbox.
+        let turn = std::thread::scope(|scope| {
+            let writer = scope.spawn(|| inbox.next(Window(Duration::ZERO), 3, None));
+            assert!(inbox.append(append()).is_ok());
+            writer.join().expect("it does not panic")
+        });
+        assert_eq!(turn.appends.len(), 1);
+    }
+
+    #[test]
+    fn notes_go_by_themselves_after_a_while_and_with_the_first_append_before() {
+        let inbox = Inbox::default();
+        assert_eq!(given(&inbox, 0, |inbox| inbox.note(note(1))).notes.len(), 1);
+        let turn = given(&inbox, 2, |inbox| {
+            inbox.note(note(2));
+            assert!(inbox.append(append()).is_ok());
+            assert!(inbox.append(append()).is_ok());
+        });
+        assert_eq!((turn.notes.len(), turn.appends.len()), (1, 2));
+    }
+
+    #[test]
+    fn a_writer_without_anything_to_do_rests_and_no_longer() {
+        let turn = Inbox::default().next(Window(HOUR), 0, Some(Duration::from_millis(1)));
+        assert!(turn.appends.is_empty() && turn.notes.is_empty() && !turn.last);
     }
 }

@@ -61,6 +61,7 @@ proptest! {
         prop_assert_eq!(dsn.to_string().parse(), Ok(dsn.clone()));
         prop_assert_eq!(dsn.to_forwarded().to_string().parse(), Ok(dsn.clone()));
         prop_assert_eq!(dsn.project_id().value(), Some(project_id));
+        prop_assert_eq!(dsn.project_key(), Ok(key));
         prop_assert_eq!(dsn.host(), host);
     }
 

@@ -57,4 +57,6 @@ fn a_key_cannot_lead_a_dsn_elsewhere() {
         dsn.to_forwarded().to_string(),
         "https://key%40elsewhere.example%2F1%3F%236789012:@sentry.example/42",
     );
+    let read: Dsn = dsn.to_string().parse().expect("a DSN");
+    assert_eq!((read.host(), read.project_key()), ("sentry.example", Ok(key)));
 }
