@@ -1,7 +1,7 @@
 //! `relay run`
 
 use relay_server::StartError;
-use relay_spool::OpenError;
+use relay_spool::{FaultKind, OpenError};
 
 use crate::banner::Banner;
 use crate::failure::Failure;
@@ -44,7 +44,11 @@ pub(crate) fn run(overrides: &Overrides) -> Result<(), Failure> {
 
 /// A failure to start, with what could be done about it.
 fn explained(error: StartError) -> Failure {
-    let is_about_the_folder = matches!(&error, StartError::Spool(OpenError::Folder { .. }));
+    let is_about_the_folder = match &error {
+        StartError::Spool(OpenError::Folder { .. }) => true,
+        StartError::Spool(OpenError::File { source, .. }) => source.kind() == FaultKind::ReadOnly,
+        _ => false,
+    };
     let failure = Failure::from(error);
     if is_about_the_folder {
         return failure.caused_by(

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write};
 
 use relay_spool::{
-    Filter, RecordId, RecordRef, Removal, Settings, Spool, Stored, TargetId, Totals, View,
+    FaultKind, Filter, OpenError, RecordId, RecordRef, Removal, Settings, Spool, Stored, TargetId,
+    Totals, View,
 };
 use serde_json::json;
 
@@ -104,9 +105,18 @@ impl From<Failure> for Failed {
     }
 }
 
-impl From<relay_spool::OpenError> for Failed {
-    fn from(error: relay_spool::OpenError) -> Self {
-        Self::Work(error.into())
+impl From<OpenError> for Failed {
+    fn from(error: OpenError) -> Self {
+        let is_read_only = matches!(
+            &error,
+            OpenError::File { source, .. } if source.kind() == FaultKind::ReadOnly
+        );
+        let failure = Failure::from(error);
+        Self::Work(match is_read_only {
+            // SQLite keeps an index of its log beside the file.
+            true => failure.caused_by("even looking at a spool takes write access: look at a copy"),
+            false => failure,
+        })
     }
 }
 

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use base64::Engine;
+use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -15,24 +15,25 @@ use relay_protocol::EventId;
 use relay_spool::{
     Appended, Meta, NewRecord, RecordId, Spool, SpoolError, Stored, TargetId, Wanted,
 };
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
 use crate::body::BodyError;
+use crate::budget::{OverBudget, Reservation};
 use crate::ledger::Loss;
 use crate::record::{Items, headers_to_text};
-use crate::rejection::{QueueError, Rejection};
+use crate::rejection::{QueueError, RETRY_AFTER_OVERLOAD, Rejection};
 use crate::relay::Relay;
-use crate::reply::{Reply, empty, json, method_not_allowed, reply};
+use crate::reply::{Reply, empty, holding, json, method_not_allowed, reply};
 use crate::target::Origin;
 
 /// The name of the target in the spool that captured envelopes have.
 pub(crate) const TARGET: &str = "capture";
 
 /// One envelope as it would have been sent.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Captured {
     /// Its place in the order of arrival.
     number: u64,
@@ -41,10 +42,12 @@ pub(crate) struct Captured {
     key: String,
     event_id: Option<EventId>,
     envelope: Bytes,
+    /// Its share of the budget, items included.
+    memory: Reservation,
 }
 
 impl Captured {
-    fn new(stored: Stored, envelope: Bytes) -> Self {
+    fn new(stored: Stored, envelope: Bytes, memory: Reservation) -> Self {
         let Stored { id, meta, .. } = stored;
         Self {
             number: id.get(),
@@ -53,7 +56,77 @@ impl Captured {
             key: meta.key,
             event_id: meta.event_id.and_then(|id| id.parse().ok()),
             envelope,
+            memory,
         }
+    }
+
+    /// As JSON: headers and payloads as they are, and base64 of what is not JSON. An entry that the budget could never
+    /// hold comes without payloads.
+    fn json(&mut self) -> Result<Vec<u8>, OverBudget> {
+        #[derive(Serialize)]
+        struct Entry<'a> {
+            number: u64,
+            event_id: Option<EventId>,
+            project: u64,
+            key: &'a str,
+            received: String,
+            header: Option<Box<RawValue>>,
+            items: Vec<Part<'a>>,
+        }
+        #[derive(Serialize)]
+        struct Part<'a> {
+            header: Option<Box<RawValue>>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            payload: Option<&'a RawValue>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            payload_base64: Option<Base64<'a>>,
+        }
+
+        let size = self.envelope.len();
+        // Base64 makes four bytes of three, and headers stand here twice.
+        let has_payloads = match self.memory.grow(size.saturating_mul(2)) {
+            Ok(()) => true,
+            Err(OverBudget::Now) => return Err(OverBudget::Now),
+            Err(OverBudget::Ever) => false,
+        };
+        let envelope = decode(self.envelope.clone());
+        let header = envelope
+            .as_ref()
+            .and_then(|envelope| serde_json::from_str(&envelope.header().to_json()).ok());
+        let items = envelope.iter().flat_map(|envelope| envelope.items()).map(|item| {
+            let payload = match item.ty() {
+                ItemType::Attachment => None,
+                _ if has_payloads => serde_json::from_slice(item.payload()).ok(),
+                _ => None,
+            };
+            let in_base64 = has_payloads && payload.is_none();
+            Part {
+                header: serde_json::from_slice(&item.header_json()).ok(),
+                payload,
+                payload_base64: in_base64.then(|| Base64(item.payload())),
+            }
+        });
+        let entry = Entry {
+            number: self.number,
+            event_id: self.event_id,
+            project: self.project,
+            key: &self.key,
+            received: self.received.to_rfc3339_opts(SecondsFormat::Millis, true),
+            header,
+            items: items.collect(),
+        };
+        let mut json = Vec::with_capacity(if has_payloads { size / 3 * 4 + ITEM } else { ITEM });
+        serde_json::to_writer(&mut json, &entry).expect("strings, numbers and JSON serialise");
+        Ok(json)
+    }
+}
+
+/// Bytes as text, without a copy.
+struct Base64<'a>(&'a [u8]);
+
+impl Serialize for Base64<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Base64Display::new(self.0, &BASE64))
     }
 }
 
@@ -67,9 +140,20 @@ pub(crate) struct CaptureStore {
     arrived: Arc<Notify>,
 }
 
-/// Entries read at once, and their bytes.
+/// So many entries are looked for at once.
 const PIECE: usize = 64;
-const PIECE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// What is known of an item while its envelope is looked into, in bytes.
+const ITEM: usize = 512;
+
+/// Why captured envelopes are not shown.
+#[derive(Debug, thiserror::Error)]
+enum Unreadable {
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    #[error(transparent)]
+    OverBudget(#[from] OverBudget),
+}
 
 impl CaptureStore {
     pub(crate) fn new(spool: Spool, target: TargetId, origin: Origin) -> Self {
@@ -143,23 +227,39 @@ impl CaptureStore {
     }
 
     /// The first entry that is meant: by the id of its event or by its number.
-    async fn find(&self, id: EntryId) -> Result<Option<Captured>, SpoolError> {
+    async fn find(&self, relay: &Relay, id: EntryId) -> Result<Option<Captured>, Unreadable> {
         let wanted = match id {
             EntryId::Event(event_id) => Wanted::Event(event_id.to_string()),
             EntryId::Number(number) => Wanted::Id(RecordId::new(number)),
         };
         let found = ask(|reply| self.spool.find(wanted, reply)).await?;
-        let found = found.filter(|(stored, _)| stored.meta.target == self.target);
-        Ok(found.map(|(stored, body)| Captured::new(stored, body)))
+        match found.filter(|stored| stored.meta.target == self.target) {
+            Some(stored) => self.read(relay, stored).await,
+            None => Ok(None),
+        }
     }
 
-    /// Some entries after number `after`, oldest first, and how far they reach; none at the end.
-    async fn after(&self, after: u64) -> Result<(Vec<Captured>, u64), SpoolError> {
-        let after = RecordId::new(after);
-        let found = ask(|reply| self.spool.list(after, PIECE, PIECE_BYTES, reply)).await?;
-        let reached = found.last().map_or(after, |(stored, _)| stored.id).get();
-        let ours = found.into_iter().filter(|(stored, _)| stored.meta.target == self.target);
-        Ok((ours.map(|(stored, body)| Captured::new(stored, body)).collect(), reached))
+    /// Some entries after number `after` that may match, oldest first; none at the end.
+    async fn after(&self, after: u64, filter: &Filter) -> Result<Vec<Stored>, SpoolError> {
+        let filter = relay_spool::Filter {
+            target: Some(self.target),
+            project: filter.project,
+            event_id: filter.event_id.map(|id| id.to_string()),
+            ..relay_spool::Filter::default()
+        };
+        ask(|reply| self.spool.select(filter, RecordId::new(after), PIECE, reply)).await
+    }
+
+    /// An entry with its envelope; `None` if it made way meanwhile, or is damaged.
+    async fn read(&self, relay: &Relay, stored: Stored) -> Result<Option<Captured>, Unreadable> {
+        let size = usize::try_from(stored.body_size).unwrap_or(usize::MAX);
+        let items = (stored.meta.item_count as usize).saturating_mul(ITEM);
+        let memory = relay.budget.reserve(size.saturating_add(items))?;
+        match ask(|reply| self.spool.body(stored.id, reply)).await {
+            Ok(body) => Ok(body.map(|body| Captured::new(stored, body, memory))),
+            Err(SpoolError::DamagedRecord(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -181,14 +281,14 @@ pub(crate) async fn list(relay: &Relay, method: &Method, query: Option<&str>) ->
     match *method {
         Method::GET | Method::HEAD => match Filter::parse(query.unwrap_or_default()) {
             Ok(filter) => match matching(relay, store, &filter).await {
-                Ok(list) => json(StatusCode::OK, list),
+                Ok((list, memory)) => holding(json(StatusCode::OK, list), memory),
                 Err(error) => unreadable(&error),
             },
             Err(error) => error_reply(StatusCode::BAD_REQUEST, &error.to_string()),
         },
         Method::DELETE => match store.clear(relay).await {
             Ok(()) => empty(StatusCode::NO_CONTENT),
-            Err(error) => unreadable(&error),
+            Err(error) => unreadable(&error.into()),
         },
         _ => method_not_allowed("GET,HEAD,DELETE"),
     }
@@ -202,7 +302,7 @@ pub(crate) async fn show(
     query: Option<&str>,
     headers: &HeaderMap,
 ) -> Reply {
-    let captured = match entry(relay, method, id).await {
+    let mut captured = match entry(relay, method, id).await {
         Ok(Some(captured)) => captured,
         Ok(None) => {
             return error_reply(StatusCode::NOT_FOUND, "no captured envelope has this id");
@@ -215,13 +315,22 @@ pub(crate) async fn show(
         .is_some_and(|accept| accept.contains("application/json"));
     let format = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes())
         .find_map(|(name, value)| (name == "format").then_some(value));
-    match format.as_deref() {
-        Some("json") => json(StatusCode::OK, entry_json(&captured)),
-        None if accepts_json => json(StatusCode::OK, entry_json(&captured)),
-        Some("envelope") | None => {
-            reply(StatusCode::OK, Some("application/x-sentry-envelope"), captured.envelope)
+    let as_json = match format.as_deref() {
+        Some("json") => true,
+        Some("envelope") => false,
+        None => accepts_json,
+        Some(_) => {
+            return error_reply(StatusCode::BAD_REQUEST, "format is neither json nor envelope");
         }
-        Some(_) => error_reply(StatusCode::BAD_REQUEST, "format is neither json nor envelope"),
+    };
+    if !as_json {
+        let envelope = captured.envelope;
+        let answer = reply(StatusCode::OK, Some("application/x-sentry-envelope"), envelope);
+        return holding(answer, captured.memory);
+    }
+    match captured.json() {
+        Ok(text) => holding(json(StatusCode::OK, text), captured.memory),
+        Err(error) => unreadable(&error.into()),
     }
 }
 
@@ -231,11 +340,15 @@ pub(crate) async fn show_item(relay: &Relay, method: &Method, id: &str, index: &
         Ok(captured) => captured,
         Err(answer) => return answer,
     };
-    let payload = captured.and_then(|captured| decode(captured.envelope)).and_then(|envelope| {
-        Some(envelope.items().get(index.parse::<usize>().ok()?)?.payload().clone())
+    let payload = captured.and_then(|Captured { envelope, memory, .. }| {
+        let envelope = decode(envelope)?;
+        let item = envelope.items().get(index.parse::<usize>().ok()?)?;
+        Some((item.payload().clone(), memory))
     });
     match payload {
-        Some(payload) => reply(StatusCode::OK, Some("application/octet-stream"), payload),
+        Some((payload, memory)) => {
+            holding(reply(StatusCode::OK, Some("application/octet-stream"), payload), memory)
+        }
         None => error_reply(StatusCode::NOT_FOUND, "no captured item has this id and index"),
     }
 }
@@ -247,14 +360,25 @@ async fn entry(relay: &Relay, method: &Method, id: &str) -> Result<Option<Captur
         return Err(method_not_allowed("GET,HEAD"));
     }
     match EntryId::parse(id) {
-        Some(id) => store.find(id).await.map_err(|error| unreadable(&error)),
+        Some(id) => store.find(relay, id).await.map_err(|error| unreadable(&error)),
         None => Ok(None),
     }
 }
 
-fn unreadable(error: &SpoolError) -> Reply {
-    tracing::error!(%error, "what was captured cannot be read");
-    error_reply(StatusCode::SERVICE_UNAVAILABLE, "what was captured cannot be read")
+fn unreadable(error: &Unreadable) -> Reply {
+    let detail = match error {
+        Unreadable::Spool(error) => {
+            tracing::error!(%error, "what was captured cannot be read");
+            "what was captured cannot be read"
+        }
+        Unreadable::OverBudget(OverBudget::Now) => "relay is running out of memory",
+        Unreadable::OverBudget(OverBudget::Ever) => "limits.max_memory is too small for this",
+    };
+    let mut reply = error_reply(StatusCode::SERVICE_UNAVAILABLE, detail);
+    if matches!(error, Unreadable::OverBudget(OverBudget::Now)) {
+        reply.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER_OVERLOAD.into());
+    }
+    reply
 }
 
 fn error_reply(status: StatusCode, detail: &str) -> Reply {
@@ -340,22 +464,21 @@ impl Filter {
         Ok(filter)
     }
 
-    fn admits(&self, captured: &Captured) -> bool {
-        let Self { project, event_id, since, until, item_type, level, .. } = self;
-        let by_entry = project.is_none_or(|project| project == captured.project)
-            && event_id.is_none_or(|event_id| Some(event_id) == captured.event_id)
-            && since.is_none_or(|since| since <= captured.received)
-            && until.is_none_or(|until| captured.received <= until);
-        by_entry
-            && (item_type.is_none() && level.is_none()
-                || decode(captured.envelope.clone()).is_some_and(|envelope| {
-                    envelope.items().iter().any(|item| {
-                        item_type.as_ref().is_none_or(|wanted| wanted == item.ty().as_str())
-                            && level
-                                .as_ref()
-                                .is_none_or(|wanted| level_of(item).as_ref() == Some(wanted))
-                    })
-                }))
+    fn admits_time(&self, received: DateTime<Utc>) -> bool {
+        self.since.is_none_or(|since| since <= received)
+            && self.until.is_none_or(|until| received <= until)
+    }
+
+    /// Whether one of the items is of the type and the level that are wanted.
+    fn admits(&self, envelope: &Bytes) -> bool {
+        let Self { item_type, level, .. } = self;
+        let is_admitted = |item: &Item| {
+            item_type.as_ref().is_none_or(|wanted| wanted == item.ty().as_str())
+                && level.as_ref().is_none_or(|wanted| level_of(item).as_ref() == Some(wanted))
+        };
+        item_type.is_none() && level.is_none()
+            || decode(envelope.clone())
+                .is_some_and(|envelope| envelope.items().iter().any(is_admitted))
     }
 }
 
@@ -382,45 +505,58 @@ fn level_of(item: &Item) -> Option<String> {
     Some(parsed.and_then(|event| event.level).unwrap_or_else(|| default.to_owned()))
 }
 
-/// The JSON text of all entries that match, waiting for the first one if `filter.wait` says so.
+/// The JSON text of all entries that match, waiting for the first one if `filter.wait` says so; and its share of the
+/// budget.
 async fn matching(
     relay: &Relay,
     store: &CaptureStore,
     filter: &Filter,
-) -> Result<String, SpoolError> {
+) -> Result<(Vec<u8>, Reservation), Unreadable> {
     let deadline = Instant::now() + filter.wait;
     let most = filter.limit.unwrap_or(MAX_LISTED).min(MAX_LISTED);
-    let mut list = String::from(r#"{"events":["#);
+    let mut list = br#"{"events":["#.to_vec();
+    let mut memory = relay.budget.reserve(list.len())?;
     let mut listed = 0;
     let mut after = filter.after;
-    loop {
+    'search: loop {
         let arrived = store.arrived.notified();
         tokio::pin!(arrived);
         // From here on no arrival is missed, also one between the look and the wait.
         arrived.as_mut().enable();
-        let (entries, reached) = store.after(after).await?;
-        for captured in entries.iter().filter(|captured| filter.admits(captured)) {
+        let entries = store.after(after, filter).await?;
+        let is_end = entries.is_empty();
+        for stored in entries {
             if listed == most || list.len() > MAX_LIST_SIZE {
-                return Ok(list + "]}");
+                break 'search;
             }
-            list.push_str(if listed == 0 { "" } else { "," });
-            list.push_str(&entry_json(captured));
-            listed += 1;
+            after = stored.id.get();
+            if !filter.admits_time(stored.meta.received.into()) {
+                continue;
+            }
+            let Some(mut captured) = store.read(relay, stored).await? else { continue };
+            if filter.admits(&captured.envelope) {
+                let entry = captured.json()?;
+                // It may have room for twice as much when it has grown.
+                memory.grow(2 * entry.len())?;
+                list.extend_from_slice(if listed == 0 { b"" } else { b"," });
+                list.extend_from_slice(&entry);
+                listed += 1;
+            }
         }
-        if reached > after {
-            after = reached;
-            continue;
-        }
-        let waited = listed == 0
-            && tokio::select! {
-                () = arrived => true,
-                () = tokio::time::sleep_until(deadline) => false,
-                () = relay.stopping() => false,
-            };
+        let waited = !is_end
+            || listed == 0
+                && tokio::select! {
+                    () = arrived => true,
+                    () = tokio::time::sleep_until(deadline) => false,
+                    () = relay.stopping() => false,
+                };
         if !waited {
-            return Ok(list + "]}");
+            break;
         }
     }
+    list.extend_from_slice(b"]}");
+    memory.shrink_to(list.capacity());
+    Ok((list, memory))
 }
 
 /// What was accepted can be read back, whatever the request's own headers added to it.
@@ -431,52 +567,4 @@ fn decode(envelope: Bytes) -> Option<Envelope> {
         max_size: usize::MAX,
     };
     Envelope::decode(envelope, &limits).ok()
-}
-
-/// One entry as JSON: headers and payloads as they are, and base64 of what is not JSON.
-fn entry_json(captured: &Captured) -> String {
-    #[derive(Serialize)]
-    struct Entry<'a> {
-        number: u64,
-        event_id: Option<EventId>,
-        project: u64,
-        key: &'a str,
-        received: String,
-        header: Option<Box<RawValue>>,
-        items: Vec<Part>,
-    }
-    #[derive(Serialize)]
-    struct Part {
-        header: Option<Box<RawValue>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        payload: Option<Box<RawValue>>,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        payload_base64: Option<String>,
-    }
-
-    let envelope = decode(captured.envelope.clone());
-    let header =
-        envelope.as_ref().and_then(|envelope| raw_json(envelope.header().to_json().as_bytes()));
-    let items = envelope.iter().flat_map(|envelope| envelope.items()).map(|item| {
-        let payload = match item.ty() {
-            ItemType::Attachment => None,
-            _ => raw_json(item.payload()),
-        };
-        let payload_base64 = payload.is_none().then(|| BASE64.encode(item.payload()));
-        Part { header: raw_json(&item.header_json()), payload, payload_base64 }
-    });
-    let entry = Entry {
-        number: captured.number,
-        event_id: captured.event_id,
-        project: captured.project,
-        key: &captured.key,
-        received: captured.received.to_rfc3339_opts(SecondsFormat::Millis, true),
-        header,
-        items: items.collect(),
-    };
-    serde_json::to_string(&entry).expect("strings, numbers and JSON serialise")
-}
-
-fn raw_json(bytes: &[u8]) -> Option<Box<RawValue>> {
-    serde_json::from_slice(bytes).ok()
 }

@@ -23,7 +23,7 @@ use matchit::Params;
 use mime::Mime;
 use relay_auth::Credentials;
 use relay_compression::ContentEncoding;
-use relay_envelope::{Envelope, Item, ItemType};
+use relay_envelope::Envelope;
 use relay_protocol::EventId;
 use serde::Deserialize;
 
@@ -32,6 +32,7 @@ pub(crate) use self::store::PayloadError;
 use crate::body::{self, Received};
 use crate::budget::Reservation;
 use crate::config::Limits;
+use crate::foreign::Foreign;
 use crate::ingest::Sender;
 use crate::multipart::FormLimits;
 use crate::record::Items;
@@ -245,12 +246,10 @@ impl Bundle {
     }
 
     /// One envelope of one item, made of the whole body.
-    fn of_integration(received: Received, content_type: &str) -> Self {
-        let mut item = Item::new(ItemType::Integration, received.bytes);
-        item.set_content_type(content_type);
+    fn of_foreign(received: Received, foreign: Foreign) -> Self {
         let mut envelope = Envelope::new();
         envelope.header_mut().client = Some(OWN_CLIENT.to_owned());
-        envelope.push(item);
+        envelope.push(foreign.item(received.bytes));
         Self::new(vec![envelope], received.memory)
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, HOST, HeaderValue};
-use http::{Method, Request, Response};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use relay_compression::ContentEncoding;
 use relay_protocol::DataCategories;
@@ -17,6 +17,7 @@ use tokio::sync::oneshot;
 
 use crate::client::ClientError;
 use crate::encoding::step_below;
+use crate::foreign::{Foreign, Wrapping};
 use crate::ledger::Loss;
 use crate::pace::{Change, backoff};
 use crate::queue::{Next, Queue};
@@ -46,10 +47,10 @@ async fn drain(worker: Arc<Worker>, index: usize) {
                 queue.hold(record, until);
                 continue;
             }
-            let Some((record, body)) = read(&worker, upstream, record).await else { continue };
+            let Some((record, parcel)) = read(&worker, upstream, record).await else { continue };
             let started = Instant::now();
-            let answer = send(&worker, upstream, &record, &body).await;
-            settle(&worker.relay, upstream, record, body.encoding, started, &answer);
+            let answer = send(&worker, upstream, &record, &parcel).await;
+            settle(&worker.relay, upstream, record, &parcel, started, &answer);
             // The window may have opened: one drain begets another while there is more to do.
             kick(&worker);
         }
@@ -82,13 +83,20 @@ fn held_back(upstream: &Upstream, record: &Record) -> Option<Instant> {
 /// What a record that finds no room in memory waits for some to be given back.
 const ROOM_PAUSE: Duration = Duration::from_millis(20);
 
+/// What is sent of a record.
+struct Parcel {
+    body: Body,
+    /// The protocol of the body, if that is sent without its envelope.
+    bare: Option<Foreign>,
+}
+
 /// The body of a record in the encoding that the upstream reads by now, from the disk if need be. `None` if there is
 /// nothing to send; then the record has been taken care of.
 async fn read(
     worker: &Worker,
     upstream: &Upstream,
     mut record: Box<Record>,
-) -> Option<(Box<Record>, Body)> {
+) -> Option<(Box<Record>, Parcel)> {
     let queue = &upstream.queue;
     let stored = match (record.body.clone(), queue.spool()) {
         (Some(body), _) => body,
@@ -126,21 +134,25 @@ async fn read(
         }
     };
     let encoding = record.fallback.unwrap_or_else(|| upstream.encoding.current());
-    if stored.encoding == encoding {
-        return Some((record, stored));
+    let asks_for_bare = upstream.takes_bare.asks_for(record.wrapping);
+    if stored.encoding == encoding && !asks_for_bare {
+        return Some((record, Parcel { body: stored, bare: None }));
     }
-    let max_size = worker.relay.config.limits.max_envelope_size;
-    match reencode(worker, &stored, encoding, max_size.saturating_add(HEADERS)) {
-        Some(body) => {
-            // The envelope is accepted already: where the budget has no room for what it grows, it grows all the same.
-            record.memory.insist(body.bytes.len().saturating_sub(stored.bytes.len()));
-            Some((record, body))
-        }
-        None => {
-            queue.unsendable(record, &Loss::Unreadable);
-            None
-        }
+    let Some(parcel) = pack(worker, &stored, encoding, asks_for_bare) else {
+        queue.unsendable(record, &Loss::Unreadable);
+        return None;
+    };
+    if record.wrapping == Wrapping::Refused && parcel.bare.is_none() {
+        tracing::warn!(
+            project = record.project,
+            "the upstream refuses what is in an envelope, discarding it"
+        );
+        queue.unsendable(record, &Loss::Refused(StatusCode::BAD_REQUEST));
+        return None;
     }
+    // The envelope is accepted already: where the budget has no room for what it grows, it grows all the same.
+    record.memory.insist(parcel.body.bytes.len().saturating_sub(stored.bytes.len()));
+    Some((record, parcel))
 }
 
 async fn body_of(spool: &Spool, id: RecordId) -> Result<Option<Bytes>, SpoolError> {
@@ -155,25 +167,30 @@ async fn body_of(spool: &Spool, id: RecordId) -> Result<Option<Bytes>, SpoolErro
 /// What the headers of an envelope may gain here over those that came in.
 const HEADERS: usize = 1024 * 1024;
 
+/// What is stored, in this encoding, and without its envelope if that is asked for and there is a foreign body in it.
+///
 /// What waits may come from an archive that somebody else wrote, so that its size is not known to be sound.
-fn reencode(
+fn pack(
     worker: &Worker,
-    body: &Body,
+    stored: &Body,
     encoding: ContentEncoding,
-    max_size: usize,
-) -> Option<Body> {
-    let plain = relay_compression::decode(body.encoding, body.bytes.clone(), max_size).ok()?;
+    asks_for_bare: bool,
+) -> Option<Parcel> {
+    let max_size = worker.relay.config.limits.max_envelope_size.saturating_add(HEADERS);
+    let plain = relay_compression::decode(stored.encoding, stored.bytes.clone(), max_size).ok()?;
+    let unwrapped = if asks_for_bare { Foreign::unwrap(plain.clone()) } else { None };
+    let (bare, plain) = unwrapped.map_or((None, plain), |(foreign, body)| (Some(foreign), body));
     let bytes = worker.encode(encoding, [&plain[..]]).ok()?;
-    Some(Body { bytes, encoding })
+    Some(Parcel { body: Body { bytes, encoding }, bare })
 }
 
 async fn send(
     worker: &Worker,
     upstream: &Upstream,
     record: &Record,
-    body: &Body,
+    parcel: &Parcel,
 ) -> Result<Response<Bytes>, ClientError> {
-    let request = || request(&worker.relay, upstream, record, body);
+    let request = || request(&worker.relay, upstream, record, parcel);
     match worker.client.send(request()).await {
         // A kept connection may have been closed by the upstream just then; that says nothing about it.
         Err(ClientError::Broken(_)) => worker.client.send(request()).await,
@@ -185,14 +202,23 @@ fn request(
     relay: &Relay,
     upstream: &Upstream,
     record: &Record,
-    body: &Body,
+    Parcel { body, bare }: &Parcel,
 ) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(body.bytes.clone()));
     *request.method_mut() = Method::POST;
-    if let Some(target) = upstream.targets.get(record.lane) {
-        *request.uri_mut() = target.address.envelope_uri(record.project);
-    }
     *request.headers_mut() = record.headers.clone();
+    if let Some(foreign) = bare {
+        request.headers_mut().insert(CONTENT_TYPE, foreign.media_type());
+    }
+    if let Some(target) = upstream.targets.get(record.lane) {
+        *request.uri_mut() = match bare {
+            None => target.address.envelope_uri(record.project),
+            Some(foreign) => {
+                let uri = target.address.uri(record.project, foreign.path());
+                uri.expect("it differs from another in letters and slashes")
+            }
+        };
+    }
     if body.encoding != ContentEncoding::Identity {
         let encoding = HeaderValue::from_static(body.encoding.as_str());
         request.headers_mut().insert(CONTENT_ENCODING, encoding);
@@ -210,7 +236,7 @@ fn settle(
     relay: &Relay,
     upstream: &Upstream,
     mut record: Box<Record>,
-    encoding: ContentEncoding,
+    parcel: &Parcel,
     started: Instant,
     answer: &Result<Response<Bytes>, ClientError>,
 ) {
@@ -223,6 +249,9 @@ fn settle(
         Verdict::Delivered => {
             if let Some(encoding) = record.fallback {
                 upstream.encoding.adopt(encoding);
+            }
+            if parcel.bare.is_some() {
+                upstream.takes_bare.adopt();
             }
             queue.delivered(record)
         }
@@ -257,14 +286,20 @@ fn settle(
                 ledger.delivered(items.count() - limited.count());
             })
         }
-        Verdict::Reencode => match step_below(encoding) {
+        Verdict::Reencode => match step_below(parcel.body.encoding) {
             // Of this envelope only, until the upstream takes it: an answer may say anything.
             Some(encoding) => {
                 record.fallback = Some(encoding);
                 queue.put_off(record, now)
             }
-            None => lost(record, Loss::Refused(http::StatusCode::UNSUPPORTED_MEDIA_TYPE)),
+            None => lost(record, Loss::Refused(StatusCode::UNSUPPORTED_MEDIA_TYPE)),
         },
+        // What is not for those who are not trusted has another way, and only one.
+        Verdict::Unwrap if parcel.bare.is_none() => {
+            record.wrapping = Wrapping::Refused;
+            queue.put_off(record, now)
+        }
+        Verdict::Unwrap => lost(record, Loss::Refused(StatusCode::BAD_REQUEST)),
         Verdict::Refused(status) => {
             let at = SystemTime::now();
             let since = *record.refused_since.get_or_insert(at);

@@ -18,6 +18,7 @@ use relay_quotas::RateLimits;
 
 use crate::budget::Reservation;
 use crate::endpoint::{Endpoint, PathParameters, Request};
+use crate::foreign::Wrapping;
 use crate::ledger::Loss;
 use crate::meta::RequestMeta;
 use crate::record::{Items, Record, common_headers};
@@ -361,6 +362,7 @@ impl Underway<'_> {
             );
             let event_id = envelope.header().event_id.map(|id| EventId::from(id).to_string());
             record.worker = Some(worker.index);
+            record.wrapping = Wrapping::of(envelope.items());
             // First, so that its items are not forgotten while it is compressed.
             let record = Box::new(record);
             self.records.push(Prepared { target: target.clone(), record, event_id });

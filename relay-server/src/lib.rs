@@ -11,6 +11,10 @@
 //! admit, encode) → `storing` → answer; and in tasks of its own `queue` → `forward` → `settle`.
 #![forbid(unsafe_code)]
 
+// What the tests share names this crate as they do.
+#[cfg(test)]
+extern crate self as relay_server;
+
 pub mod config;
 
 mod body;
@@ -19,6 +23,7 @@ mod capture;
 mod client;
 mod encoding;
 mod endpoint;
+mod foreign;
 mod forward;
 mod forwarded;
 mod ingest;

@@ -174,7 +174,7 @@ pub(crate) fn hand_back(
     } else {
         body.boxed_unsync()
     };
-    Response::from_parts(head, ReplyBody::Stream(body))
+    Response::from_parts(head, ReplyBody::stream(body))
 }
 
 pub(crate) fn is_too_large(error: &(dyn std::error::Error + 'static)) -> bool {

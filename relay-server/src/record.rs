@@ -13,6 +13,7 @@ use relay_protocol::{DataCategories, DataCategory, Quantities};
 use relay_spool::{Meta, RecordId, RecordRef, Schedule, Stored, TargetId};
 
 use crate::budget::Reservation;
+use crate::foreign::Wrapping;
 
 /// One envelope on its way to one target: what must be known to send it, beside the bytes to send.
 #[derive(Debug)]
@@ -36,6 +37,7 @@ pub(crate) struct Record {
     pub(crate) stored_encoding: ContentEncoding,
     /// The encoding to try instead of the upstream's usual one, which it refused for this envelope.
     pub(crate) fallback: Option<ContentEncoding>,
+    pub(crate) wrapping: Wrapping,
     pub(crate) memory: Reservation,
     /// Attempts that did not settle it.
     pub(crate) attempts: u32,
@@ -75,6 +77,7 @@ impl Record {
             stored_size: 0,
             stored_encoding: ContentEncoding::Identity,
             fallback: None,
+            wrapping: Wrapping::Needed,
             memory,
             attempts: 0,
             refused_since: None,
@@ -129,6 +132,7 @@ impl Record {
 
     /// A record that waited on the disk. `None` if it says of itself what no relay wrote.
     pub(crate) fn from_stored(stored: &Stored, lane: usize, memory: Reservation) -> Option<Self> {
+        let items = Items::from_text(&stored.meta.items)?;
         Some(Self {
             id: stored.id,
             lane,
@@ -136,7 +140,8 @@ impl Record {
             key: stored.meta.key.parse().ok()?,
             project: stored.meta.project,
             received: stored.meta.received,
-            items: Items::from_text(&stored.meta.items)?,
+            wrapping: items.wrapping(),
+            items,
             headers: headers_from_text(&stored.meta.headers)?,
             body: None,
             stored_size: usize::try_from(stored.body_size).ok()?,
@@ -234,6 +239,20 @@ impl Items {
             group.sums = group.sums.map(|sum| sum.saturating_mul(factor));
         }
         self
+    }
+
+    /// Of an envelope of which nothing else is known: foreign bodies hold logs or spans, and are alone.
+    fn wrapping(&self) -> Wrapping {
+        match &*self.0 {
+            [Group { categories, count: 1, .. }]
+                if [DataCategory::LogItem, DataCategory::Span]
+                    .iter()
+                    .any(|category| categories.contains(*category)) =>
+            {
+                Wrapping::Optional
+            }
+            _ => Wrapping::Needed,
+        }
     }
 
     /// The bytes it occupies.
@@ -467,7 +486,7 @@ mod tests {
             let target = spool.target("upstream").expect("memory");
             let new = relay_spool::NewRecord { meta: record.meta(target, None), body: Bytes::from_static(b"x") };
             relay_spool::blocking(|reply| spool.append(vec![new], reply)).expect("memory");
-            let (stored, _) = relay_spool::blocking(|reply| {
+            let stored = relay_spool::blocking(|reply| {
                 spool.find(relay_spool::Wanted::Id(RecordId::new(1)), reply);
             }).expect("memory").expect("it was stored");
             let again = Record::from_stored(&stored, 0, crate::budget::Budget::new(0).take(0)).expect("readable");

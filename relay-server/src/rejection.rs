@@ -134,7 +134,7 @@ pub(crate) enum QueueError {
 }
 
 /// When to come back after a 503, in seconds: the queue drains, or another relay takes over.
-const RETRY_AFTER_OVERLOAD: u64 = 5;
+pub(crate) const RETRY_AFTER_OVERLOAD: u64 = 5;
 
 impl Rejection {
     /// Whether to read what is left of the body before answering. Who asks with `Expect: 100-continue` before

@@ -17,6 +17,7 @@ use crate::capture::{self, CaptureStore};
 use crate::client::HttpClient;
 use crate::config::{Config, Durability, Mode};
 use crate::encoding::UpstreamEncoding;
+use crate::foreign::TakesBare;
 use crate::lane::Lane;
 use crate::learned::LearnedLimits;
 use crate::ledger::{Ledger, Loss, Stats};
@@ -122,6 +123,7 @@ impl Relay {
                     );
                     Upstream {
                         encoding: UpstreamEncoding::new(config.http.encoding),
+                        takes_bare: TakesBare::default(),
                         learned: LearnedLimits::default(),
                         queue: Arc::new(queue),
                         targets,

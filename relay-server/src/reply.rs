@@ -13,6 +13,8 @@ use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::{Body, Frame, SizeHint};
 use relay_compression::{ContentEncoding, Encoder, Level};
 
+use crate::budget::Reservation;
+
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
 pub(crate) type Reply = Response<ReplyBody>;
@@ -36,11 +38,17 @@ pub(crate) fn json(status: StatusCode, json: impl Into<Bytes>) -> Reply {
 }
 
 pub(crate) fn reply(status: StatusCode, content_type: Option<&'static str>, body: Bytes) -> Reply {
-    let mut reply = Response::new(ReplyBody::Whole(body));
+    let mut reply = Response::new(ReplyBody::whole(body));
     *reply.status_mut() = status;
     if let Some(content_type) = content_type {
         reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
+    reply
+}
+
+/// Lets an answer hold its share of the budget until the client has it.
+pub(crate) fn holding(mut reply: Reply, memory: Reservation) -> Reply {
+    reply.body_mut().memory = Some(memory);
     reply
 }
 
@@ -95,8 +103,8 @@ pub(crate) fn finish(mut reply: Reply, accept_encoding: Option<&HeaderValue>) ->
     let headers = reply.headers_mut();
     headers.insert(SERVER, HeaderValue::from_static(SERVER_NAME));
     headers.insert(RESOURCE_POLICY, HeaderValue::from_static("cross-origin"));
-    match reply.body() {
-        ReplyBody::Whole(bytes) if bytes.len() >= COMPRESS_FROM => {
+    match &reply.body().content {
+        Content::Whole(bytes) if bytes.len() >= COMPRESS_FROM => {
             reply.headers_mut().append(VARY, HeaderValue::from_static("accept-encoding"));
             compress(reply, accept_encoding)
         }
@@ -106,28 +114,36 @@ pub(crate) fn finish(mut reply: Reply, accept_encoding: Option<&HeaderValue>) ->
 
 /// The answer to a `HEAD`: what would be told of the body, and none. (Over HTTP/2 nobody else takes it off.)
 pub(crate) fn without_body(mut reply: Reply) -> Reply {
-    match reply.body() {
-        ReplyBody::Whole(bytes) => {
+    match &reply.body().content {
+        Content::Whole(bytes) => {
             let length = bytes.len();
             reply.headers_mut().insert(CONTENT_LENGTH, length.into());
         }
-        ReplyBody::Chunked(_) => {}
+        Content::Chunked(_) => {}
         // The upstream has done so.
-        ReplyBody::Stream(_) => return reply,
+        Content::Stream(_) => return reply,
     }
-    *reply.body_mut() = ReplyBody::Whole(Bytes::new());
+    *reply.body_mut() = ReplyBody::whole(Bytes::new());
     reply
 }
 
 fn compress(mut reply: Reply, accept_encoding: Option<&HeaderValue>) -> Reply {
     let accepted =
         accept_encoding.and_then(|value| value.to_str().ok()).and_then(preferred_encoding);
-    let (Some(encoding), ReplyBody::Whole(bytes)) = (accepted, reply.body()) else { return reply };
+    let ReplyBody { content, memory } = reply.body_mut();
+    let (Some(encoding), Content::Whole(bytes)) = (accepted, &*content) else { return reply };
+    // Without room for both it goes as it is.
+    if memory.as_mut().is_some_and(|memory| memory.grow(bytes.len()).is_err()) {
+        return reply;
+    }
     let Ok(compressed) = Encoder::new(encoding, Level::default_for(encoding)).encode([&bytes[..]])
     else {
         return reply;
     };
-    *reply.body_mut() = ReplyBody::Chunked(Some(compressed));
+    if let Some(memory) = memory {
+        memory.shrink_to(compressed.len());
+    }
+    *content = Content::Chunked(Some(compressed));
     reply.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static(encoding.as_str()));
     reply
 }
@@ -158,13 +174,41 @@ fn preferred_encoding(accept: &str) -> Option<ContentEncoding> {
 }
 
 /// What an answer holds.
-pub(crate) enum ReplyBody {
+pub(crate) struct ReplyBody {
+    content: Content,
+    /// What it takes of the budget, where it can be large.
+    memory: Option<Reservation>,
+}
+
+enum Content {
     /// Bytes, announced by `Content-Length`.
     Whole(Bytes),
     /// Bytes of unannounced length.
     Chunked(Option<Bytes>),
     /// Somebody else's answer, passing through.
     Stream(UnsyncBoxBody<Bytes, BoxError>),
+}
+
+impl ReplyBody {
+    pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self { content: Content::Whole(bytes.into()), memory: None }
+    }
+
+    pub(crate) fn stream(body: UnsyncBoxBody<Bytes, BoxError>) -> Self {
+        Self { content: Content::Stream(body), memory: None }
+    }
+}
+
+/// Bytes that are on their way to the client, and their share of the budget.
+struct Held {
+    bytes: Bytes,
+    _memory: Reservation,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 impl Body for ReplyBody {
@@ -175,34 +219,61 @@ impl Body for ReplyBody {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        match self.get_mut() {
-            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
-            Self::Chunked(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Stream(stream) => Pin::new(stream).poll_frame(cx),
-        }
+        let Self { content, memory } = self.get_mut();
+        let bytes = match content {
+            Content::Whole(bytes) if bytes.is_empty() => None,
+            Content::Whole(bytes) => Some(std::mem::take(bytes)),
+            Content::Chunked(bytes) => bytes.take(),
+            Content::Stream(stream) => return Pin::new(stream).poll_frame(cx),
+        };
+        // This body may be gone before its bytes are.
+        let bytes = bytes.map(|bytes| match memory.take() {
+            Some(memory) => Bytes::from_owner(Held { bytes, _memory: memory }),
+            None => bytes,
+        });
+        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Whole(bytes) => bytes.is_empty(),
-            Self::Chunked(bytes) => bytes.is_none(),
-            Self::Stream(stream) => stream.is_end_stream(),
+        match &self.content {
+            Content::Whole(bytes) => bytes.is_empty(),
+            Content::Chunked(bytes) => bytes.is_none(),
+            Content::Stream(stream) => stream.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Chunked(_) => SizeHint::new(),
-            Self::Stream(stream) => stream.size_hint(),
+        match &self.content {
+            Content::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Content::Chunked(_) => SizeHint::new(),
+            Content::Stream(stream) => stream.size_hint(),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt as _;
+
     use super::*;
+    use crate::budget::Budget;
+
+    #[tokio::test]
+    async fn an_answer_holds_its_memory_as_long_as_its_bytes() {
+        let accepted = HeaderValue::from_static("gzip");
+        for accept_encoding in [None, Some(&accepted)] {
+            let budget = Budget::new(1000);
+            let memory = budget.reserve(400).expect("400 of 1000 fit");
+            let answer = holding(text(StatusCode::OK, vec![0; 400]), memory);
+            let mut body = finish(answer, accept_encoding).into_body();
+            let bytes = body.frame().await.expect("bytes").expect("no error").into_data();
+            let bytes = bytes.expect("bytes");
+            drop(body);
+            assert!(budget.reserve(1000 - bytes.len() + 1).is_err());
+            drop(bytes);
+            assert!(budget.reserve(800).is_ok());
+        }
+    }
 
     #[test]
     fn the_encoding_of_an_answer_follows_weight_then_rank() {

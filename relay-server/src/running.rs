@@ -505,3 +505,6 @@ const MAX_STREAMS: u32 = 100;
 
 /// Bytes of decoded headers of one HTTP/2 request.
 const MAX_HEADER_LIST: u32 = 64 * 1024;
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,7 @@
 //! | 429 with `X-Sentry-Rate-Limits` | the upstream took what the limits allow and accounts for the rest |
 //! | 429 otherwise | kept; nothing of this key is sent before `Retry-After` is over |
 //! | 415, or a 400 that blames the encoding | sent again in an encoding every server reads |
+//! | 400 that blames internal items | a foreign body is sent again to the endpoint of its protocol |
 //! | 3xx, 401, 403, 404 | kept for a grace period in which a key or a setting can be mended |
 //! | any other | discarded, with the status as the reason |
 
@@ -35,6 +36,8 @@ pub(crate) enum Verdict {
     Limited(RateLimits),
     /// Keep; the upstream does not read the encoding.
     Reencode,
+    /// Keep; the upstream does not take such envelopes from this relay, but perhaps what is in it.
+    Unwrap,
     /// Keep for the grace period.
     Refused(StatusCode),
     /// Will never be taken.
@@ -54,6 +57,7 @@ pub(crate) fn verdict(answer: &Result<Response<Bytes>, ClientError>, now: System
         429 => limits(answer.headers(), now),
         415 => Verdict::Reencode,
         400 if blames_encoding(answer.body()) => Verdict::Reencode,
+        400 if blames(answer.body(), &["internal items"]) => Verdict::Unwrap,
         300..=399 | 401 | 403 | 404 => Verdict::Refused(status),
         _ => Verdict::Rejected(status),
     }
@@ -71,9 +75,13 @@ fn limits(headers: &HeaderMap, now: SystemTime) -> Verdict {
 
 /// Some servers answer 400 instead of 415 to an encoding they do not know, and say so in the text.
 fn blames_encoding(body: &[u8]) -> bool {
-    let text = String::from_utf8_lossy(body).to_ascii_lowercase();
     let phrases =
         ["content-encoding", "content encoding", "unsupported encoding", "unknown encoding"];
+    blames(body, &phrases)
+}
+
+fn blames(body: &[u8], phrases: &[&str]) -> bool {
+    let text = String::from_utf8_lossy(body).to_ascii_lowercase();
     phrases.iter().any(|phrase| text.contains(phrase))
 }
 
@@ -150,5 +158,11 @@ mod tests {
     fn a_400_that_blames_the_encoding_asks_for_another() {
         let blaming = answer(400, &[], r#"{"detail":"Unsupported Content-Encoding: zstd"}"#);
         assert_eq!(verdict(&blaming, SystemTime::now()), Verdict::Reencode);
+    }
+
+    #[test]
+    fn a_400_that_blames_internal_items_asks_for_what_is_in_them() {
+        let blaming = answer(400, &[], r#"{"detail":"envelope contains internal items"}"#);
+        assert_eq!(verdict(&blaming, SystemTime::now()), Verdict::Unwrap);
     }
 }

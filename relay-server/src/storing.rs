@@ -11,7 +11,7 @@ use crate::ledger::Loss;
 use crate::queue::Closed;
 use crate::record::Record;
 use crate::rejection::QueueError;
-use crate::relay::{Relay, Worker};
+use crate::relay::{Phase, Relay, Worker};
 use crate::target::Target;
 
 /// A record for one target, ready to be stored.
@@ -118,7 +118,9 @@ fn enqueue(
 ) -> Result<(), QueueError> {
     let (appended, failure) = match appended {
         Ok(appended) => (appended, (Loss::QueueFull, QueueError::Full)),
-        Err(SpoolError::Closed) => (Appended::default(), (Loss::Shutdown, QueueError::Closed)),
+        Err(SpoolError::Closed) if relay.phase() != Phase::Running => {
+            (Appended::default(), (Loss::Shutdown, QueueError::Closed))
+        }
         Err(_) => (Appended::default(), (Loss::SpoolFailed, QueueError::Spool)),
     };
     relay.given_up(&appended.dropped, &Loss::SpoolFull);

@@ -10,6 +10,7 @@ use relay_spool::TargetId;
 
 use crate::config::{Config, Upstream as Address};
 use crate::encoding::UpstreamEncoding;
+use crate::foreign::TakesBare;
 use crate::learned::LearnedLimits;
 use crate::queue::Queue;
 use crate::reports::Recipient;
@@ -18,6 +19,7 @@ use crate::reports::Recipient;
 #[derive(Debug)]
 pub(crate) struct Upstream {
     pub(crate) encoding: UpstreamEncoding,
+    pub(crate) takes_bare: TakesBare,
     pub(crate) learned: LearnedLimits,
     pub(crate) queue: Arc<Queue>,
     /// By lane.

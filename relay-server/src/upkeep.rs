@@ -75,7 +75,7 @@ impl Told {
     fn tell(&mut self, status: &Status) {
         match (&status.fault, self.fault) {
             (Some(fault), false) => {
-                tracing::error!(error = %SpoolError::from(fault.clone()), "the spool fails, nothing is accepted");
+                tracing::error!(error = %SpoolError::from(fault.clone()), "the spool fails, what cannot be stored is refused");
             }
             (None, true) => tracing::info!("the spool works again"),
             _ => {}
@@ -86,7 +86,8 @@ impl Told {
                 file = %file.display(),
                 lost_items = status.lost_items,
                 waiting = status.total().records,
-                "the spool file was damaged: it is put aside, and what could be read of it goes on in a new one"
+                "the spool file was damaged or could not be read: it is put aside, and what could be read of it goes on in a \
+                 new one"
             );
         }
         self.set_aside = status.set_aside.len();

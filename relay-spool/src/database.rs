@@ -1,7 +1,7 @@
 //! The database: every SQL statement of the spool, one function each. Nothing here decides anything.
 
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use std::time::SystemTime;
 
@@ -77,6 +77,9 @@ CREATE TABLE removed (
 /// threads of one process are not further apart. In milliseconds.
 pub(crate) const EARLY: i64 = 1000;
 
+/// In KiB.
+const CACHE: &str = "PRAGMA cache_size = -4096;";
+
 /// Makes format 2 of format 1.
 const TO_2: &str = "
 ALTER TABLE target ADD COLUMN newest INTEGER NOT NULL DEFAULT 0;
@@ -137,7 +140,7 @@ impl Database {
             options.open(&path).map_err(|error| Unusable::Fault(error.into()))?;
         }
         if sync == Sync::Disk {
-            renew_log(folder).map_err(|error| Unusable::Fault(error.into()))?;
+            renew_log(folder).map_err(Unusable::Fault)?;
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags)?;
@@ -179,12 +182,12 @@ impl Database {
              PRAGMA journal_mode = WAL;
              PRAGMA wal_autocheckpoint = 1024;
              PRAGMA journal_size_limit = 16777216;
-             PRAGMA cache_size = -4096;
              PRAGMA temp_store = MEMORY;
              PRAGMA trusted_schema = OFF;
              PRAGMA fullfsync = ON;
              PRAGMA checkpoint_fullfsync = ON;",
         )?;
+        connection.execute_batch(CACHE)?;
         connection.execute_batch(match sync {
             Sync::Disk => "PRAGMA synchronous = FULL;",
             Sync::System => "PRAGMA synchronous = OFF;",
@@ -603,8 +606,20 @@ impl Database {
         Ok(statement.query_row([target.0], dropped).optional()?)
     }
 
-    /// Writes a page and leaves it as it was.
-    pub(crate) fn touch(&self) -> Result<(), Fault> {
+    /// Tries whether the disk takes a record of `bytes`, and leaves everything as it was.
+    pub(crate) fn try_out(&self, bytes: u64) -> Result<(), Fault> {
+        // What does not fit into the cache is written into the log at once; what is not committed, nobody reads there.
+        self.connection.execute_batch("PRAGMA cache_size = 1;")?;
+        let tried = self.connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; CREATE TABLE trial (body BLOB); INSERT INTO trial VALUES (zeroblob({bytes}));"
+        ));
+        if !self.connection.is_autocommit() {
+            // After some errors SQLite has rolled back by itself.
+            let _ = self.run("ROLLBACK");
+        }
+        self.connection.execute_batch(CACHE)?;
+        tried?;
+        // A commit, with its sync.
         Ok(self.connection.pragma_update(None, "user_version", FORMAT)?)
     }
 
@@ -661,8 +676,8 @@ fn not_a_spool() -> Unusable {
 ///
 /// A sync that fails leaves the system with pages that it takes for written, whether or not they are, and the next
 /// sync says nothing of them. SQLite would go on behind them, and a power cut take all that follows.
-fn renew_log(folder: &Path) -> std::io::Result<()> {
-    let path = folder.join(format!("{DATABASE_FILE}-wal"));
+fn renew_log(folder: &Path) -> Result<(), Fault> {
+    let path = log_of(folder);
     let mut log = match std::fs::OpenOptions::new().read(true).write(true).open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
         log => log?,
@@ -670,7 +685,7 @@ fn renew_log(folder: &Path) -> std::io::Result<()> {
     let mut piece = vec![0; 1 << 16];
     let mut offset = 0;
     loop {
-        let length = log.read(&mut piece)?;
+        let length = log.read(&mut piece).map_err(Fault::unreadable)?;
         if length == 0 {
             break;
         }
@@ -682,6 +697,11 @@ fn renew_log(folder: &Path) -> std::io::Result<()> {
         log.sync_all()?;
     }
     Ok(())
+}
+
+/// What SQLite has not brought into the file in `folder` yet.
+pub(crate) fn log_of(folder: &Path) -> PathBuf {
+    folder.join(format!("{DATABASE_FILE}-wal"))
 }
 
 /// The format of the file; 0 for one that is still empty.

@@ -156,6 +156,8 @@ pub(crate) const MOST_TARGETS: usize = 1024;
 pub struct Fault {
     kind: FaultKind,
     text: Arc<str>,
+    /// Whether it was reading that failed.
+    reading: bool,
 }
 
 /// What sort of failure it is.
@@ -198,21 +200,32 @@ impl Fault {
 
 impl Fault {
     pub(crate) fn panicked() -> Self {
-        Self { kind: FaultKind::Other, text: "its thread has ended; restart the relay".into() }
+        Self::new(FaultKind::Other, "its thread has ended; restart the relay")
     }
 
     pub(crate) fn gone() -> Self {
-        Self {
-            kind: FaultKind::Gone,
-            text: "it was removed or replaced while in use; restart the relay".into(),
-        }
+        Self::new(FaultKind::Gone, "it was removed or replaced while in use; restart the relay")
+    }
+
+    /// Something that is there could not be read.
+    pub(crate) fn unreadable(error: std::io::Error) -> Self {
+        Self { reading: true, ..error.into() }
+    }
+
+    /// Whether something that is there could not be read: if that goes on, it is as good as damaged.
+    pub(crate) fn is_unreadable(&self) -> bool {
+        self.reading
+    }
+
+    fn new(kind: FaultKind, text: impl Into<Arc<str>>) -> Self {
+        Self { kind, text: text.into(), reading: false }
     }
 }
 
 impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode as Code;
         use rusqlite::types::FromSqlError;
+        use rusqlite::{ErrorCode as Code, ffi};
         let kind = match &error {
             rusqlite::Error::SqliteFailure(cause, _) => match cause.code {
                 Code::DiskFull => FaultKind::DiskFull,
@@ -228,6 +241,13 @@ impl From<rusqlite::Error> for Fault {
             | rusqlite::Error::FromSqlConversionFailure(..) => FaultKind::Damaged,
             _ => FaultKind::Other,
         };
+        // Which SQLite takes for a broken file system, and often calls damage instead.
+        let reading = error.sqlite_error().is_some_and(|cause| {
+            matches!(
+                cause.extended_code,
+                ffi::SQLITE_IOERR_READ | ffi::SQLITE_IOERR_SHORT_READ | ffi::SQLITE_IOERR_CORRUPTFS
+            )
+        });
         // `Utf8Error` and conversion errors name types and positions, never values.
         let text = match &error {
             rusqlite::Error::FromSqlConversionFailure(column, ty, cause)
@@ -237,7 +257,7 @@ impl From<rusqlite::Error> for Fault {
             }
             error => error.to_string(),
         };
-        Self { kind, text: text.into() }
+        Self { reading, ..Self::new(kind, text) }
     }
 }
 
@@ -249,6 +269,6 @@ impl From<std::io::Error> for Fault {
             ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => FaultKind::ReadOnly,
             _ => FaultKind::Io,
         };
-        Self { kind, text: error.to_string().into() }
+        Self::new(kind, error.to_string())
     }
 }

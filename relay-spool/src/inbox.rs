@@ -105,7 +105,7 @@ impl Inbox {
         let Turn { appends, asks, .. } = std::mem::take(&mut self.state().turn);
         self.close();
         for append in appends {
-            (append.reply)(Err(SpoolError::Closed));
+            append.answer(Err(SpoolError::Closed));
         }
         for ask in asks {
             ask(None);
@@ -185,7 +185,7 @@ mod tests {
     use crate::Schedule;
 
     fn append() -> Append {
-        Append { records: Vec::new(), reply: Box::new(|_| ()) }
+        Append::new(Vec::new(), |_| ())
     }
 
     fn note(id: u64) -> Note {

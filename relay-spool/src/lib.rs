@@ -24,6 +24,7 @@ mod lock;
 mod record;
 mod removed;
 mod rescue;
+mod reserve;
 mod spool;
 mod status;
 mod view;

@@ -2,13 +2,16 @@
 //!
 //! The new file grows beside the damaged one. When all of it is on the disk a note says so; from then on [`finish`]
 //! puts the old one aside and the new one in its place, and does what is left of that after a crash at any time.
+//!
+//! What the disk has failed to read for long is damaged as well: the file that was put aside keeps the place where it
+//! cannot be read from being used for anything else.
 
 use std::ffi::OsStr;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use crate::database::{DATABASE_FILE, Database, EARLY, Unusable};
+use crate::database::{DATABASE_FILE, Database, EARLY, Unusable, log_of};
 use crate::record::to_millis;
 use crate::spool::Sync;
 use crate::status::Totals;
@@ -24,22 +27,28 @@ const NOTE: &str = "aside";
 /// can take its log for that of the new one.
 const COMPANIONS: [&str; 4] = ["-wal", "-journal", "-shm", ""];
 
-/// Copies what can be read of the database in `folder` into a new one and puts the old one aside; where that is.
+/// Copies what can be read of the database in `folder` into a new one and puts the old one aside; where that is, and
+/// how many items the old one counted itself.
 ///
 /// `known` are the targets as the process remembers them, `last` is the last number it gave: in case the file does
-/// not tell any more.
+/// not tell any more. `at_last` is said of a file that has been unreadable for long enough.
 pub(crate) fn rescue(
     folder: &Path,
     known: &[(TargetId, String)],
     last: RecordId,
     sync: Sync,
-) -> Result<PathBuf, Fault> {
+    at_last: bool,
+) -> Result<(PathBuf, u64), Fault> {
     let nursery = folder.join(RESCUE_FOLDER);
     remove_if_there(&nursery)?;
     std::fs::create_dir(&nursery)?;
     let mut new = Database::open(&nursery, sync).map_err(fault)?;
+    if at_last {
+        cut_log(folder, &nursery)?;
+    }
     let old = match Database::open(folder, sync) {
         Ok(old) => Some(old),
+        Err(Unusable::Fault(fault)) if at_last && fault.is_unreadable() => None,
         // It may be readable another time.
         Err(Unusable::Fault(fault))
             if matches!(
@@ -51,7 +60,10 @@ pub(crate) fn rescue(
         }
         Err(_) => Database::open_read_only(folder).ok().flatten(),
     };
-    copy(old, &mut new, known, last)?;
+    let counted = old.as_ref().and_then(|old| old.targets().ok()).unwrap_or_default();
+    let counted = counted.iter().map(|(.., totals)| totals.items).fold(0, u64::saturating_add);
+    let patience = if at_last { DISK_PATIENCE } else { PATIENCE };
+    copy(old, &mut new, known, last, patience)?;
     new.checkpoint()?;
     drop(new);
 
@@ -63,7 +75,44 @@ pub(crate) fn rescue(
     note.sync_all()?;
     sync_folder(&nursery);
     finish(folder)?;
-    Ok(folder.join(aside))
+    Ok((folder.join(aside), counted))
+}
+
+/// Reads all that there is of the database in `folder`, which nobody has open.
+pub(crate) fn read_through(folder: &Path) -> std::io::Result<()> {
+    for path in [folder.join(DATABASE_FILE), log_of(folder)] {
+        match std::fs::File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            file => drop(std::io::copy(&mut file?, &mut std::io::sink())?),
+        }
+    }
+    Ok(())
+}
+
+/// Lets a log that cannot be read to its end go on with what stands before that place: SQLite takes nothing from behind
+/// it. All of it stays under a name of those that are put aside.
+fn cut_log(folder: &Path, nursery: &Path) -> std::io::Result<()> {
+    let path = log_of(folder);
+    let mut log = match std::fs::File::open(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        log => log?,
+    };
+    let cut = nursery.join("log");
+    let mut readable = std::fs::File::create(&cut)?;
+    let mut piece = [0; 4096];
+    loop {
+        match log.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(length) => readable.write_all(piece.get(..length).unwrap_or_default())?,
+            Err(_) => break,
+        }
+    }
+    readable.sync_all()?;
+    // Not every system has links.
+    let _ = std::fs::hard_link(&path, folder.join(format!("{}-wal", free_name(folder))));
+    std::fs::rename(cut, path)?;
+    sync_folder(folder);
+    Ok(())
 }
 
 /// Puts a complete rescued database in the place of the old one, as far as that is left to do; throws away one that
@@ -99,14 +148,17 @@ fn copy(
     new: &mut Database,
     known: &[(TargetId, String)],
     last: RecordId,
+    patience: u32,
 ) -> Result<(), Fault> {
     let mut targets: Vec<(TargetId, String)> = known.to_vec();
     let on_disk = old.as_ref().and_then(|old| old.targets().ok()).unwrap_or_default();
     targets.extend(on_disk.into_iter().map(|(id, name, _)| (id, name)));
     // Removed by hand, and not asked for yet. An old format has none.
     let removed = old.as_ref().and_then(|old| old.removed().ok()).unwrap_or_default();
-    let mut survivors =
-        old.map(|old| Survivors { after: RecordId::default(), last: last_of(&old, last), old });
+    let mut survivors = old.map(|old| {
+        let last = last_of(&old, last);
+        Survivors { after: RecordId::default(), last, old, patience }
+    });
     // The last number that was given may have been lost: the next ones are beyond all that counting could have reached.
     let mut last = last.max(RecordId(to_millis(SystemTime::now())));
     let mut newest = 0;
@@ -177,10 +229,14 @@ struct Survivors {
     old: Database,
     after: RecordId,
     last: RecordId,
+    /// After so many numbers in a row that cannot be read, the steps grow.
+    patience: u32,
 }
 
-/// After so many numbers in a row that cannot be read, the steps grow.
 const PATIENCE: u32 = 10_000;
+
+/// Where the disk fails to read: it may take seconds to say so each time, and no page has more records.
+const DISK_PATIENCE: u32 = 100;
 
 impl Survivors {
     /// The next records that can be read, bytes and all; none at the end.
@@ -202,7 +258,7 @@ impl Survivors {
                 }
                 Err(_) => {
                     failures = failures.saturating_add(1);
-                    let doublings = failures.saturating_sub(PATIENCE).min(40);
+                    let doublings = failures.saturating_sub(self.patience).min(40);
                     self.after.0 = self.after.0.saturating_add(1_i64 << doublings);
                 }
             }
@@ -234,7 +290,7 @@ fn free_name(folder: &Path) -> String {
     let now = to_millis(SystemTime::now());
     (0..)
         .map(|more| format!("{DATABASE_FILE}{SET_ASIDE}{}", now + more))
-        .find(|name| !folder.join(name).exists())
+        .find(|name| COMPANIONS.iter().all(|of| !folder.join(format!("{name}{of}")).exists()))
         .expect("numbers do not end")
 }
 

@@ -14,8 +14,8 @@ use crate::inbox::{Closed, Inbox};
 use crate::lock::FolderLock;
 use crate::writer::Writer;
 use crate::{
-    ArchiveReader, Dropped, ImportError, NewRecord, OpenError, RecordId, RecordRef, Removal,
-    Removed, Schedule, SpoolError, Status, Stored, TargetId, Totals,
+    ArchiveReader, Dropped, Filter, ImportError, NewRecord, OpenError, RecordId, RecordRef,
+    Removal, Removed, Schedule, SpoolError, Status, Stored, TargetId, Totals,
 };
 
 /// How a spool is kept.
@@ -122,10 +122,33 @@ pub struct Imported {
 /// the spool.
 pub(crate) type Reply<T> = Box<dyn FnOnce(Result<T, SpoolError>) + Send>;
 
-/// Records to be stored together.
+/// Records to be stored together. Whoever wants that is answered in any case, also if this is just dropped.
 pub(crate) struct Append {
     pub(crate) records: Vec<NewRecord>,
-    pub(crate) reply: Reply<Appended>,
+    reply: Option<Reply<Appended>>,
+}
+
+impl Append {
+    pub(crate) fn new(
+        records: Vec<NewRecord>,
+        reply: impl FnOnce(Result<Appended, SpoolError>) + Send + 'static,
+    ) -> Self {
+        Self { records, reply: Some(Box::new(reply)) }
+    }
+
+    pub(crate) fn answer(mut self, appended: Result<Appended, SpoolError>) {
+        if let Some(reply) = self.reply.take() {
+            reply(appended);
+        }
+    }
+}
+
+impl Drop for Append {
+    fn drop(&mut self) {
+        if let Some(reply) = self.reply.take() {
+            reply(Err(SpoolError::Closed));
+        }
+    }
 }
 
 /// A change that nobody waits for.
@@ -165,8 +188,8 @@ struct Shared {
 impl Spool {
     /// Opens the spool in `folder`, or makes one.
     ///
-    /// A file that is damaged beyond opening is put aside, and a new one begun with what could be read of it:
-    /// [`Status::set_aside`] says so.
+    /// A file that is damaged beyond opening, or that the disk still fails to read after some seconds, is put aside, and
+    /// a new one begun with what could be read of it: [`Status::set_aside`] says so. The same is done at run time.
     ///
     /// # Errors
     ///
@@ -233,9 +256,9 @@ impl Spool {
         records: Vec<NewRecord>,
         reply: impl FnOnce(Result<Appended, SpoolError>) + Send + 'static,
     ) {
-        let append = Append { records, reply: Box::new(reply) };
+        let append = Append::new(records, reply);
         if let Err(Closed(append)) = self.shared.inbox.append(append) {
-            (append.reply)(Err(SpoolError::Closed));
+            append.answer(Err(SpoolError::Closed));
         }
     }
 
@@ -289,11 +312,22 @@ impl Spool {
         self.ask(move |writer| writer.list(after, limit, max_bytes), reply);
     }
 
-    /// Reads the record `id`, or the oldest of the event `event_id`, with its bytes.
+    /// Reads what is known of records behind `after` that `filter` lets through, at most `limit`.
+    pub fn select(
+        &self,
+        filter: Filter,
+        after: RecordId,
+        limit: usize,
+        reply: impl FnOnce(Result<Vec<Stored>, SpoolError>) + Send + 'static,
+    ) {
+        self.ask(move |writer| writer.select(&filter, after, limit), reply);
+    }
+
+    /// Reads what is known of the record that is wanted.
     pub fn find(
         &self,
         wanted: Wanted,
-        reply: impl FnOnce(Result<Option<(Stored, Bytes)>, SpoolError>) + Send + 'static,
+        reply: impl FnOnce(Result<Option<Stored>, SpoolError>) + Send + 'static,
     ) {
         self.ask(move |writer| writer.find(&wanted), reply);
     }
@@ -472,8 +506,14 @@ impl Drop for AbandonOnDrop<'_> {
 
 /// For the owner of the process alone, and on the disk before anything in it is.
 fn make_folder(folder: &Path) -> std::io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
+    match folder.metadata() {
+        Ok(metadata) if metadata.is_dir() => return Ok(()),
+        Ok(_) => {
+            let error = std::io::ErrorKind::NotADirectory;
+            return Err(std::io::Error::new(error, "there is a file of that name"));
+        }
+        // Not there, or out of reach, which making it will tell.
+        Err(_) => {}
     }
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);

@@ -45,7 +45,8 @@ pub struct Status {
     pub when_full: WhenFull,
     /// When the oldest record was received; up to a second behind.
     pub oldest: Option<SystemTime>,
-    /// The last write or read that failed, until one succeeds; after a write, until a write does.
+    /// The last write or read that failed; a read, until one succeeds; a write, until as much as failed could be
+    /// written, with a megabyte to spare. That is tried about once a second, whether or not anybody writes.
     pub fault: Option<Fault>,
     /// How long commits took, sync included. Every record waits for one.
     pub commits: Latency,

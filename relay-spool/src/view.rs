@@ -10,8 +10,8 @@ use crate::database::{DATABASE_FILE, Database, FORMAT, Unusable};
 use crate::lock::FolderLock;
 use crate::rescue::{is_set_aside, unknown_target};
 use crate::{
-    ArchiveWriter, ArchivedRecord, ExportError, Filter, OpenError, RecordId, Removed, SpoolError,
-    Stored, TargetId, Totals, Wanted,
+    ArchiveWriter, ArchivedRecord, ExportError, FaultKind, Filter, OpenError, RecordId, Removed,
+    SpoolError, Stored, TargetId, Totals, Wanted,
 };
 
 /// So many records are read at once.
@@ -184,8 +184,8 @@ impl View {
     ///
     /// # Errors
     ///
-    /// If the spool cannot be read or the archive cannot be written. Records with damaged bytes are no error: they are
-    /// left out and named.
+    /// If the spool cannot be read or the archive cannot be written. Records with damaged or unreadable bytes are no
+    /// error: they are left out and named.
     pub fn export(
         &self,
         filter: &Filter,
@@ -208,6 +208,12 @@ impl View {
                     Ok(None) => continue,
                     Err(SpoolError::DamagedRecord(id)) => {
                         exported.damaged.push(id);
+                        continue;
+                    }
+                    Err(SpoolError::Fault(fault))
+                        if fault.is_unreadable() || fault.kind() == FaultKind::Damaged =>
+                    {
+                        exported.damaged.push(record.id);
                         continue;
                     }
                     Err(error) => return Err(error.into()),
@@ -289,7 +295,7 @@ pub struct Exported {
     pub totals: Totals,
     /// No record behind this one was looked at.
     pub last: RecordId,
-    /// Records that were left out because their bytes are not those that were stored.
+    /// Records that were left out because their bytes cannot be read, or are not those that were stored.
     pub damaged: Vec<RecordId>,
 }
 

@@ -15,9 +15,9 @@ use crate::record::to_millis;
 use crate::spool::{Append, Appended, Loaded, Note, Settings, Wanted, WhenFull};
 use crate::status::{Status, Totals};
 use crate::{
-    ArchiveReader, ArchivedRecord, Dropped, Fault, FaultKind, ImportError, Imported, NewRecord,
-    OpenError, RecordId, RecordRef, Removal, Removed, Schedule, SpoolError, Stored, TargetId,
-    rescue,
+    ArchiveReader, ArchivedRecord, Dropped, Fault, FaultKind, Filter, ImportError, Imported,
+    NewRecord, OpenError, RecordId, RecordRef, Removal, Removed, Schedule, SpoolError, Stored,
+    TargetId, rescue, reserve,
 };
 
 pub(crate) struct Writer {
@@ -42,9 +42,24 @@ pub(crate) struct Writer {
     tended: Option<Instant>,
     /// Whether there is something to tend to even if nothing comes.
     restless: bool,
-    /// The last write that failed, until one succeeds: a disk that is full can be read all the time.
+    /// The last write that failed, until as much as failed could be written: a disk that is full can be read all the
+    /// time, and has room for something small now and then.
     write_fault: Option<Fault>,
+    /// The bytes of the largest commit that failed since then.
+    shortage: u64,
+    tried_out: Option<Instant>,
+    unreadable: Option<Unreadable>,
+    /// Bytes that were stored since the reserve was looked after.
+    unreserved: u64,
     status: Arc<Mutex<Status>>,
+}
+
+/// Reads that fail one after the other.
+#[derive(Debug, Clone, Copy)]
+struct Unreadable {
+    first: Instant,
+    last: Instant,
+    times: u32,
 }
 
 /// The running totals, as they are on the disk.
@@ -83,6 +98,23 @@ const PAGES_GIVEN_BACK: u32 = 512;
 const PAGES_KEPT: u64 = 2048;
 const TENDED_EVERY: Duration = Duration::from_millis(250);
 
+/// After a write that failed it is tried this often whether there is room, and for how much more.
+const TRIED_OUT_EVERY: Duration = Duration::from_secs(1);
+const ROOM_TO_SPARE: u64 = 1024 * 1024;
+
+/// On a full disk so few records are removed in one transaction, or the log has no room for it.
+const NOTES_AT_ONCE: usize = 16;
+
+/// What the disk fails to read so often, for so long, it will not read any more. A read that fails long after the one
+/// before is another matter.
+const UNREADABLE_TIMES: u32 = 8;
+const UNREADABLE_FOR: Duration = Duration::from_secs(3);
+const UNREADABLE_AGAIN: Duration = Duration::from_secs(600);
+
+/// At the start nobody asks again, so that we do, so often.
+const START_TRIES: u32 = 4;
+const START_PAUSE: Duration = Duration::from_millis(500);
+
 /// What could not be written is looked for again after this long.
 const WRITTEN_BY_THEN: Duration = Duration::from_secs(1);
 
@@ -107,6 +139,10 @@ impl Writer {
             tended: None,
             restless: false,
             write_fault: None,
+            shortage: 0,
+            tried_out: None,
+            unreadable: None,
+            unreserved: 0,
             status,
         };
         let open_error = |folder: &Option<PathBuf>, unusable| {
@@ -116,12 +152,19 @@ impl Writer {
                 Unusable::Fault(source) => OpenError::File { folder, source },
             }
         };
-        let opened = match writer.reopen() {
-            Err(Unusable::Fault(fault)) if fault.kind() == FaultKind::Damaged => {
-                writer.rescue().map_err(Unusable::Fault)
+        let is_unreadable = |opened: &Result<(), Unusable>| matches!(opened, Err(Unusable::Fault(fault)) if fault.is_unreadable());
+        let mut opened = writer.reopen_twice();
+        for _ in 1..START_TRIES {
+            if is_unreadable(&opened) {
+                std::thread::sleep(START_PAUSE);
+                opened = writer.reopen_twice();
             }
-            opened => opened,
-        };
+        }
+        if let Err(Unusable::Fault(fault)) = &opened
+            && (fault.kind() == FaultKind::Damaged || fault.is_unreadable())
+        {
+            opened = writer.rescue(fault.is_unreadable()).map_err(Unusable::Fault);
+        }
         opened.map_err(|unusable| open_error(&writer.folder, unusable))?;
         writer.tend(Instant::now());
         Ok(writer)
@@ -138,7 +181,8 @@ impl Writer {
                 break;
             }
         }
-        if let (Some(database), Some(_)) = (&self.database, &self.folder) {
+        if let (Some(database), Some(folder)) = (&self.database, &self.folder) {
+            let _ = reserve::release(folder);
             // What stays in the log is read from there at the next start.
             let _ = database.checkpoint();
         }
@@ -166,26 +210,28 @@ impl Writer {
     fn commit(&mut self, appends: Vec<Append>) {
         self.company = appends.len();
         let notes = std::mem::take(&mut self.notes);
-        let given_up = std::mem::take(&mut self.given_up);
-        let (settings, damaged_until) = (self.settings.clone(), self.damaged_until);
+        let settings = self.settings.clone();
+        let records = appends.iter().flat_map(|append| &append.records);
+        let size = records.map(NewRecord::size).fold(0, u64::saturating_add);
         let started = Instant::now();
         let done = self.write(|database, books| {
-            let mut found = 0;
+            let mut missing = Vec::new();
             for note in &notes {
-                let items = books.note(database, note, damaged_until)?;
-                if note.removes().is_none_or(|id| !given_up.contains(&id)) {
-                    found += items;
-                }
+                missing.extend(books.note(database, note)?);
             }
             let appended = appends
                 .iter()
                 .map(|append| books.append(database, &append.records, &settings))
                 .collect::<Result<Vec<_>, Fault>>()?;
-            Ok((found, appended))
+            Ok((missing, appended))
         });
-        self.given_up.extend(given_up);
         match done {
-            Ok((found, appended)) => {
+            Ok((missing, appended)) => {
+                // Of a file that may have been damaged only now: whoever removes something had not lost it.
+                let found = missing.iter().filter(|record| {
+                    record.id <= self.damaged_until && !self.given_up.contains(&record.id)
+                });
+                let found = found.map(|record| u64::from(record.item_count)).sum();
                 for note in &notes {
                     note.removes().map(|id| self.given_up.remove(&id));
                 }
@@ -196,13 +242,18 @@ impl Writer {
                     status.lost_items = status.lost_items.saturating_sub(found);
                 }
                 for (append, appended) in appends.into_iter().zip(appended) {
-                    (append.reply)(Ok(appended));
+                    append.answer(Ok(appended));
+                }
+                self.unreserved = self.unreserved.saturating_add(size);
+                if self.unreserved >= reserve::STEP {
+                    self.keep_reserve(0);
                 }
             }
             Err(fault) => {
                 self.notes = notes;
+                self.shortage = self.shortage.max(size);
                 for append in appends {
-                    (append.reply)(Err(fault.clone().into()));
+                    append.answer(Err(fault.clone().into()));
                 }
             }
         }
@@ -286,13 +337,20 @@ impl Writer {
         Ok(listed)
     }
 
-    pub(crate) fn find(&mut self, wanted: &Wanted) -> Result<Option<(Stored, Bytes)>, SpoolError> {
-        let found = self.read(|database| match wanted {
+    pub(crate) fn select(
+        &mut self,
+        filter: &Filter,
+        after: RecordId,
+        limit: usize,
+    ) -> Result<Vec<Stored>, SpoolError> {
+        Ok(self.read(|database| database.select(filter, after, limit))?)
+    }
+
+    pub(crate) fn find(&mut self, wanted: &Wanted) -> Result<Option<Stored>, SpoolError> {
+        Ok(self.read(|database| match wanted {
             Wanted::Id(id) => database.find(*id),
             Wanted::Event(event_id) => database.find_event(event_id),
-        })?;
-        let Some(record) = found else { return Ok(None) };
-        Ok(self.body(record.id)?.map(|body| (record, body)))
+        })?)
     }
 
     pub(crate) fn expire(
@@ -409,7 +467,9 @@ impl Writer {
             Err(ImportError::Spool(SpoolError::Fault(fault))) => Some(fault.clone()),
             Err(_) => None,
         };
-        self.write_fault.clone_from(&fault);
+        if fault.is_some() {
+            self.write_fault.clone_from(&fault);
+        }
         self.note_fault(fault);
         done
     }
@@ -421,10 +481,7 @@ impl Writer {
     ) -> Result<T, Fault> {
         let done = self.with_rescue(|writer| {
             // The books of the file that is written: it may have to be opened first.
-            writer.database()?;
-            if writer.folder.as_deref().is_some_and(|folder| identity(folder) != writer.identity) {
-                return Err(Fault::gone());
-            }
+            writer.file_in_place()?;
             let mut books = writer.books.clone();
             let done = writer.database()?.transaction(|database| -> Result<T, Fault> {
                 let done = work(database, &mut books)?;
@@ -434,9 +491,63 @@ impl Writer {
             writer.books = books;
             Ok(done)
         });
-        self.write_fault = done.as_ref().err().cloned();
+        if let Err(fault) = &done {
+            self.write_fault = Some(fault.clone());
+        }
+        // A success says nothing of what failed before, see `try_out`.
         self.status().fault = self.write_fault.clone();
         done
+    }
+
+    /// On a disk that is full: removes what is to be removed, and gives its space back, in the room that was reserved.
+    fn make_room(&mut self) {
+        let Some(folder) = self.folder.clone() else { return };
+        // Each step does what it can, and in a second there is another try.
+        let _ = reserve::release(&folder);
+        let _ = self.read(Database::checkpoint);
+        let mut waiting = std::mem::take(&mut self.notes);
+        while self.notes.is_empty() && !waiting.is_empty() {
+            let rest = waiting.split_off(waiting.len().min(NOTES_AT_ONCE));
+            self.notes = std::mem::replace(&mut waiting, rest);
+            self.commit(Vec::new());
+            let _ = self.read(Database::checkpoint);
+        }
+        self.notes.append(&mut waiting);
+        let _ = self.read(|database| {
+            database.give_back(PAGES_GIVEN_BACK)?;
+            database.checkpoint()
+        });
+        // Before anybody tries how much room there is.
+        self.keep_reserve(ROOM_TO_SPARE);
+    }
+
+    fn keep_reserve(&mut self, least: u64) {
+        self.unreserved = 0;
+        if let Some(folder) = &self.folder {
+            // Where there is no room for it there will be some another time.
+            let _ = reserve::keep(folder, least);
+        }
+    }
+
+    /// Tries whether what could not be written can be by now.
+    fn try_out(&mut self) {
+        self.tried_out = Some(Instant::now());
+        let bytes = self.shortage.min(LARGEST - ROOM_TO_SPARE) + ROOM_TO_SPARE;
+        let tried = self.with_rescue(|writer| writer.file_in_place()?.try_out(bytes));
+        self.write_fault = tried.err();
+        if self.write_fault.is_none() {
+            self.shortage = 0;
+        }
+        self.status().fault = self.write_fault.clone();
+    }
+
+    /// The file, if it is where it belongs.
+    fn file_in_place(&mut self) -> Result<&mut Database, Fault> {
+        self.database()?;
+        if self.folder.as_deref().is_some_and(|folder| identity(folder) != self.identity) {
+            return Err(Fault::gone());
+        }
+        self.database()
     }
 
     fn read<T>(&mut self, work: impl Fn(&Database) -> Result<T, Fault>) -> Result<T, Fault> {
@@ -445,14 +556,38 @@ impl Writer {
 
     fn with_rescue<T>(&mut self, work: impl Fn(&mut Self) -> Result<T, Fault>) -> Result<T, Fault> {
         let mut done = work(self);
-        if done.as_ref().is_err_and(|fault| fault.kind() == FaultKind::Damaged)
-            && self.folder.is_some()
-            && self.rescued.is_none_or(|at| at.elapsed() >= RESCUED_EVERY)
-        {
-            done = self.rescue().and_then(|()| work(self));
+        if self.folder.is_some() && self.rescued.is_none_or(|at| at.elapsed() >= RESCUED_EVERY) {
+            if done.as_ref().is_err_and(|fault| fault.kind() == FaultKind::Damaged) {
+                done = self.can_be_read().and_then(|()| work(self));
+            }
+            if let Err(fault) = &done {
+                let is_unreadable = fault.is_unreadable() && self.will_stay_unreadable();
+                if fault.kind() == FaultKind::Damaged || is_unreadable {
+                    done = self.rescue(is_unreadable).and_then(|()| work(self));
+                }
+            }
         }
         self.note_fault(done.as_ref().err().cloned());
         done
+    }
+
+    /// Whether the disk can read all of the file. SQLite calls a file damaged that it cannot.
+    fn can_be_read(&mut self) -> Result<(), Fault> {
+        // Whoever closes a file gives back the locks that others in the process have on it.
+        self.database = None;
+        let Some(folder) = &self.folder else { return Ok(()) };
+        rescue::read_through(folder).map_err(Fault::unreadable)
+    }
+
+    /// Counts a read that failed; whether there is no hope any more.
+    fn will_stay_unreadable(&mut self) -> bool {
+        let now = Instant::now();
+        let before = self.unreadable.filter(|before| now - before.last < UNREADABLE_AGAIN);
+        let mut reads = before.unwrap_or(Unreadable { first: now, last: now, times: 0 });
+        reads.last = now;
+        reads.times = reads.times.saturating_add(1);
+        self.unreadable = Some(reads);
+        reads.times >= UNREADABLE_TIMES && now - reads.first >= UNREADABLE_FOR
     }
 
     /// Draws the consequences of how a piece of work went.
@@ -503,6 +638,16 @@ impl Writer {
         Ok(self.database.as_mut().expect("opened above"))
     }
 
+    /// Opens the file, and once more before it counts as damaged.
+    fn reopen_twice(&mut self) -> Result<(), Unusable> {
+        match self.reopen() {
+            Err(Unusable::Fault(fault)) if fault.kind() == FaultKind::Damaged => {
+                self.can_be_read().map_err(Unusable::Fault).and_then(|()| self.reopen())
+            }
+            opened => opened,
+        }
+    }
+
     fn reopen(&mut self) -> Result<(), Unusable> {
         let database = match &self.folder {
             Some(folder) => {
@@ -530,14 +675,16 @@ impl Writer {
         Ok(())
     }
 
-    /// Puts the damaged file aside and goes on with a new one, in which is what could be read.
-    fn rescue(&mut self) -> Result<(), Fault> {
+    /// Puts the damaged file aside and goes on with a new one, in which is what could be read. `at_last` says that the
+    /// disk has failed to read it for long.
+    fn rescue(&mut self, at_last: bool) -> Result<(), Fault> {
         self.database = None;
         self.rescued = Some(Instant::now());
         let Some(folder) = self.folder.clone() else { return Ok(()) };
         let before = self.books.clone();
         let known: Vec<(TargetId, String)> = self.targets();
-        let set_aside = rescue::rescue(&folder, &known, before.last_id, self.settings.sync)?;
+        let sync = self.settings.sync;
+        let (set_aside, counted) = rescue::rescue(&folder, &known, before.last_id, sync, at_last)?;
         let database =
             Database::open(&folder, self.settings.sync).map_err(|unusable| match unusable {
                 Unusable::Fault(fault) => fault,
@@ -545,7 +692,10 @@ impl Writer {
             })?;
         self.enter(database)?;
         self.damaged_until = self.books.last_id;
-        let lost = before.items().saturating_sub(self.books.items());
+        self.unreadable = None;
+        // What a damaged file says of itself may be anything; one that is read in part tells the truth.
+        let before = before.items().max(if at_last { counted } else { 0 });
+        let lost = before.saturating_sub(self.books.items());
         let mut status = self.status();
         status.lost_items += lost;
         status.set_aside.push(set_aside);
@@ -556,10 +706,15 @@ impl Writer {
     /// failed is tried, for perhaps nobody writes until it is known to be well.
     fn tend(&mut self, now: Instant) {
         self.tended = Some(now);
-        // Notes that could not be written have been tried by the turn.
-        if self.write_fault.is_some() && self.notes.is_empty() {
-            let _ = self.write(|database, _| database.touch());
+        if let Some(fault) = &self.write_fault
+            && self.tried_out.is_none_or(|at| now - at >= TRIED_OUT_EVERY)
+        {
+            if fault.kind() == FaultKind::DiskFull {
+                self.make_room();
+            }
+            self.try_out();
         }
+        self.keep_reserve(0);
         let oldest = self.read(Database::oldest);
         let has_folder = self.folder.is_some();
         let free = self.read(|database| {
@@ -710,21 +865,16 @@ impl Books {
         Ok(id)
     }
 
-    /// Gives back how many items turned out not to have been lost with a damaged file.
-    fn note(
-        &mut self,
-        database: &Database,
-        note: &Note,
-        damaged_until: RecordId,
-    ) -> Result<u64, Fault> {
+    /// Gives back a record that was to be removed and is not there.
+    fn note(&mut self, database: &Database, note: &Note) -> Result<Option<RecordRef>, Fault> {
         match note {
-            Note::Remove(RecordRef { id, item_count }) => {
-                let was_there = self.remove(database, *id)?.is_some();
-                Ok(if was_there || *id > damaged_until { 0 } else { u64::from(*item_count) })
+            Note::Remove(record) => {
+                let was_there = self.remove(database, record.id)?.is_some();
+                Ok((!was_there).then_some(*record))
             }
             Note::Reschedule(id, schedule) => {
                 database.reschedule(*id, schedule)?;
-                Ok(0)
+                Ok(None)
             }
         }
     }

@@ -5,7 +5,7 @@
 #[path = "../exchange.rs"]
 mod exchange;
 
-use crate::exchange::{Request, check};
+use crate::exchange::{Framing, Request, check};
 
 /// Would make of it another number of requests, or of answers.
 const FRAMING: [&str; 7] =
@@ -26,5 +26,5 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing.as_bytes()))
     };
     let headers = lines.filter(|line| !is_framing(line)).collect();
-    check(&Request { method_and_target, headers, body });
+    check(&Request { method_and_target, headers, body, framing: Framing::of(body) });
 });

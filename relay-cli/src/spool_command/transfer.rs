@@ -71,7 +71,9 @@ pub(super) fn export(
         [] => Ok(()),
         [first, rest @ ..] => {
             Err(Failure::new(format!("{} damaged records were left out", rest.len() + 1))
-                .caused_by(format!("the bytes of record {first} are not those that were stored"))
+                .caused_by(format!(
+                    "the bytes of record {first} cannot be read, or are not those that were stored"
+                ))
                 .caused_by("relay spool verify names all of them")
                 .into())
         }
@@ -141,7 +143,13 @@ impl NewFile {
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(path).map_err(|error| {
-            Failure::new(format!("could not make the file {}", path.display())).caused_by(error)
+            let is_there = error.kind() == io::ErrorKind::AlreadyExists;
+            let failure = Failure::new(format!("could not make the file {}", path.display()));
+            match is_there {
+                // An export that was killed leaves one.
+                true => failure.caused_by("it is there already: name another, or remove it"),
+                false => failure.caused_by(error),
+            }
         })?;
         Ok(Self { path: path.to_owned(), file, is_kept: false })
     }

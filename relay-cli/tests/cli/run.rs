@@ -159,6 +159,7 @@ fn the_healthcheck_tells_the_status_of_a_relay_that_is_not_well() {
 #[cfg(unix)]
 mod signals {
     use std::net::TcpListener;
+    use std::time::Instant;
 
     use super::*;
 
@@ -186,6 +187,46 @@ mod signals {
         relay.signal("USR1");
         relay.signal("TERM");
         assert_eq!(relay.outcome().code, Some(0));
+    }
+
+    #[test]
+    fn an_upstream_that_hangs_delays_the_end_no_longer_than_the_time_out_and_costs_nothing() {
+        // Takes connections into its backlog and never answers.
+        let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let silent = format!("http://{}", silent.local_addr().expect("an address"));
+        let folder = Folder::with("conf/config.yml", "http: {timeout: 3600}\nrelay: {mode: proxy}");
+        let run = ["-c", "conf", "--shutdown-timeout", "1", "-u"];
+        let relay = Relay::start(&folder, &[&run[..], &[&silent]].concat());
+        let dsn = format!("http://0123456789abcdef0123456789abcdef@{}/1", relay.address);
+        for message in ["one", "two", "three"] {
+            assert_eq!(folder.outcome(&["send", "--dsn", &dsn, "-m", message]).code, Some(0));
+        }
+        let begun = Instant::now();
+        relay.signal("TERM");
+        let outcome = relay.outcome();
+        assert_eq!(outcome.code, Some(0), "{outcome:?}");
+        assert!(outcome.stderr.contains("relay shutdown complete"), "{outcome:?}");
+        assert!(outcome.stderr.contains("waiting=3"), "{outcome:?}");
+        let took = begun.elapsed();
+        assert!((1..30).contains(&took.as_secs()), "{took:?}");
+
+        // Another relay stands for an upstream that is well.
+        let elsewhere = Folder::new();
+        let upstream = Relay::start(&elsewhere, &[]);
+        let address = format!("http://{}", upstream.address);
+        let relay = Relay::start(&folder, &[&run[..], &[&address]].concat());
+        for after in 0..3 {
+            let next = format!("/api/relay/events/?wait=60&after={after}");
+            let (status, list) = upstream.get(&next);
+            assert!(status == 200 && list.contains("\"number\""), "{list}");
+        }
+        relay.signal("TERM");
+        assert_eq!(relay.outcome().code, Some(0));
+        let (_, list) = upstream.get("/api/relay/events/");
+        for message in ["one", "two", "three"] {
+            let text = format!(r#""message":"{message}""#);
+            assert_eq!(list.matches(&text).count(), 1, "{list}");
+        }
     }
 
     #[test]
@@ -267,4 +308,9 @@ fn a_spool_folder_that_cannot_be_made_is_named_with_what_could_be_done() {
         "{}",
         failed.stderr
     );
+    let mut command = folder.relay(&["run", "-P", "0"]);
+    let failed = Outcome::of(command.env("RELAY_SPOOL_PATH", "file"));
+    let expected =
+        "error: cannot use the spool folder file\n  caused by: there is a file of that name\n";
+    assert!(failed.stderr.contains(expected), "{}", failed.stderr);
 }

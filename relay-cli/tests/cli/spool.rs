@@ -453,9 +453,10 @@ fn an_export_overwrites_nothing() {
     let folder = filled();
     folder.write("archive", "mine");
     let failure = failure(&folder, &["spool", "export", "-o", "archive"]);
-    assert!(
-        failure.starts_with("error: could not make the file archive\n  caused by: "),
-        "{failure}"
+    assert_eq!(
+        failure,
+        "error: could not make the file archive\n  \
+         caused by: it is there already: name another, or remove it\n"
     );
     assert_eq!(std::fs::read_to_string(folder.path("archive")).expect("the file"), "mine");
 }

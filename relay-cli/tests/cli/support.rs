@@ -174,8 +174,21 @@ impl Relay {
         let mut log = String::new();
         self.stderr.read_to_string(&mut log).expect("UTF-8");
         let code = self.child.wait().expect("a child").code();
+        assert_adds_up(&log);
         Outcome { code, stdout: self.banner.clone(), stderr: log }
     }
+}
+
+/// Whether the last line of a relay that ended in good order accounts for every item.
+fn assert_adds_up(log: &str) {
+    let Some((_, line)) = log.split_once("relay shutdown complete ") else { return };
+    let figure = |name: &str| -> u64 {
+        let mut figures = line.split_whitespace().filter_map(|figure| figure.split_once('='));
+        let figure = figures.find(|(of, _)| *of == name);
+        figure.and_then(|(_, figure)| figure.parse().ok()).expect("a figure")
+    };
+    let sum = figure("delivered") + figure("discarded") + figure("waiting");
+    assert_eq!(figure("recovered") + figure("received"), sum, "{line}");
 }
 
 impl Drop for Relay {

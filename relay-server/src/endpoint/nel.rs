@@ -1,6 +1,7 @@
 //! Network errors that browsers report (`spec/ingest.md` 3.12).
 
 use super::{Bundle, Request, mime};
+use crate::foreign::Foreign;
 use crate::rejection::Rejection;
 
 pub(super) async fn read(mut request: Request<'_>) -> Result<Bundle, Rejection> {
@@ -9,5 +10,5 @@ pub(super) async fn read(mut request: Request<'_>) -> Result<Bundle, Rejection> 
         return Err(Rejection::MediaType);
     }
     let received = request.receive(request.relay.config.limits.items.max_container_size).await?;
-    Ok(Bundle::of_integration(received, "application/vnd.sentry.integration.browser.nel+json"))
+    Ok(Bundle::of_foreign(received, Foreign::NetworkErrors))
 }

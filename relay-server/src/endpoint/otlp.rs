@@ -4,6 +4,7 @@ use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::{Bundle, Request, content_type};
+use crate::foreign::Foreign;
 use crate::rejection::Rejection;
 use crate::reply::{Reply, ReplyBody, reply};
 
@@ -46,15 +47,13 @@ const LOGS_FEATURE: &str = "organizations:ourlogs-ingestion";
 pub(super) async fn read(mut request: Request<'_>, signal: Signal) -> Result<Bundle, Rejection> {
     let format = Format::of(&request.head.headers)?;
     let received = request.receive(request.relay.config.limits.items.max_container_size).await?;
-    let content_type = match (signal, format) {
-        (Signal::Traces, Format::Json) => "application/vnd.sentry.integration.otel.spans+json",
-        (Signal::Traces, Format::Protobuf) => {
-            "application/vnd.sentry.integration.otel.spans+protobuf"
-        }
-        (Signal::Logs, Format::Json) => "application/vnd.sentry.integration.otel.logs+json",
-        (Signal::Logs, Format::Protobuf) => "application/vnd.sentry.integration.otel.logs+protobuf",
+    let foreign = match (signal, format) {
+        (Signal::Traces, Format::Json) => Foreign::OtlpTracesJson,
+        (Signal::Traces, Format::Protobuf) => Foreign::OtlpTracesProtobuf,
+        (Signal::Logs, Format::Json) => Foreign::OtlpLogsJson,
+        (Signal::Logs, Format::Protobuf) => Foreign::OtlpLogsProtobuf,
     };
-    let mut bundle = Bundle::of_integration(received, content_type);
+    let mut bundle = Bundle::of_foreign(received, foreign);
     if signal == Signal::Logs {
         for envelope in &mut bundle.envelopes {
             envelope.header_mut().required_features.push(LOGS_FEATURE.to_owned());
@@ -86,7 +85,7 @@ pub(super) fn refuse(headers: &HeaderMap, rejection: Rejection) -> Reply {
         Format::Json => serde_json::json!({ "code": code, "message": message }).to_string().into(),
         Format::Protobuf => protobuf_status(code, &message),
     };
-    *reply.body_mut() = ReplyBody::Whole(body.into());
+    *reply.body_mut() = ReplyBody::whole(body);
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(format.media_type()));
     reply
 }

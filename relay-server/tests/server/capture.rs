@@ -1,13 +1,14 @@
 //! Capture mode and its API: what a developer or a test suite reads back.
 
 use std::thread;
+use std::time::Instant;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use relay_server::Config;
 use serde_json::{Value, json};
 
-use crate::support::{Client, Message, Relay, Request, fresh_id};
+use crate::support::{Client, Message, PATIENCE, Relay, Request, fresh_id};
 
 const EVENTS: &str = "/api/relay/events/";
 
@@ -263,4 +264,54 @@ fn a_list_ends_at_some_size_and_goes_on_after_its_last_number() {
     let sent: Vec<String> = (0..3).map(|_| send(&relay, 1, &attachment)).collect();
     assert_eq!(ids(&relay, ""), sent[..2]);
     assert_eq!(ids(&relay, "after=2"), sent[2..]);
+}
+
+/// A relay that captures, with that much memory.
+fn relay_with_memory(max_memory: usize) -> Relay {
+    let mut config = Config { port: 0, ..Config::default() };
+    config.limits.max_memory = max_memory;
+    config.limits.max_thread_count = Some(2);
+    Relay::start(config)
+}
+
+const MIB: usize = 1024 * 1024;
+
+fn attachment(length: usize) -> String {
+    format!("{{\"type\":\"attachment\",\"length\":{length}}}\n{}\n", "a".repeat(length))
+}
+
+#[test]
+fn what_is_read_back_has_to_fit_into_the_memory_there_is() {
+    let relay = relay_with_memory(4 * MIB);
+    let id = send(&relay, 1, &attachment(MIB + MIB / 2));
+    let entry = format!("{EVENTS}{id}/");
+    // A request whose last byte does not come, and which holds what has come until then.
+    let body = vec![b'x'; 3 * MIB];
+    let request = Request::envelope(&fresh_id(), body).to_bytes();
+    let mut others = Client::connect(relay.address());
+    others.write(&request[..request.len() - 1]).expect("the relay reads");
+    let begun = Instant::now();
+    while get(&relay, &entry).status() == 200 {
+        assert!(begun.elapsed() < PATIENCE, "it holds nothing");
+    }
+    for path in [EVENTS, &entry, &format!("{entry}?format=json"), &format!("{entry}items/0/")] {
+        let answer = get(&relay, path);
+        assert_eq!((answer.status(), answer.header("retry-after")), (503, Some("5")), "{path}");
+        assert_eq!(answer.text(), r#"{"detail":"relay is running out of memory"}"#);
+    }
+    others.write(&request[request.len() - 1..]).expect("the relay reads");
+    assert_eq!(others.answer("POST").expect("an answer").status(), 400);
+    assert_eq!(get(&relay, &entry).status(), 200);
+    assert_eq!(get(&relay, &format!("{entry}items/0/")).body.len(), MIB + MIB / 2);
+}
+
+#[test]
+fn an_entry_that_takes_more_than_there_is_comes_without_payloads() {
+    let relay = relay_with_memory(4 * MIB);
+    let large = send(&relay, 1, &attachment(2 * MIB));
+    let small = send(&relay, 1, &event("error"));
+    assert_eq!(ids(&relay, ""), [&*large, &*small]);
+    let entry = get(&relay, &format!("{EVENTS}{large}/?format=json")).json();
+    assert_eq!(entry["items"][0], json!({"header": {"type": "attachment", "length": 2 * MIB}}));
+    assert_eq!(get(&relay, &format!("{EVENTS}{large}/items/0/")).body.len(), 2 * MIB);
 }

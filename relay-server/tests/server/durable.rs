@@ -178,6 +178,33 @@ fn what_a_limit_holds_back_keeps_nothing_on_the_disk_from_going() {
 }
 
 #[test]
+fn what_a_limit_on_a_category_holds_back_lets_other_categories_of_the_same_key_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let limited = Reply::new(429).header("X-Sentry-Rate-Limits", "3600:error:key");
+    let mut upstream = Upstream::down(in_order([limited.into()]));
+    let mut config = config_in(folder.path(), &upstream);
+    config.limits.max_concurrent_requests = 1;
+    let key = fresh_id();
+    let relay = Relay::start(config.clone());
+    let ids = send(&relay, &key, 4);
+    let session =
+        "{}\n{\"type\":\"session\"}\n{\"sid\":\"8333339f-5675-4f89-a9a0-1c935255ab58\"}\n";
+    for _ in 0..2 {
+        assert_eq!(Request::envelope(&key, session).send(relay.address()).status(), 200);
+    }
+    relay.stop_now();
+
+    upstream.listen();
+    let relay = Relay::start(config);
+    upstream.wait_for(3);
+    let stats = relay.stop();
+    assert_eq!((stats.delivered, stats.waiting), (2, 3), "{stats:?}");
+    let envelopes = upstream.envelopes();
+    assert_eq!(envelopes[0].text("event_id"), ids[0]);
+    assert!(envelopes[1..].iter().all(|envelope| envelope.types() == ["session"]));
+}
+
+#[test]
 fn what_has_waited_for_too_long_is_discarded_with_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let upstream = Upstream::down(in_order([]));

@@ -2,7 +2,9 @@
 //! sent again, and with which reason it is discarded.
 
 use std::fs;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use relay_server::Config;
@@ -10,7 +12,8 @@ use relay_spool::{RecordId, View};
 
 use crate::http::authority_and_server;
 use crate::support::{
-    Answer, Relay, Reply, Request, Upstream, fresh_id, in_order, is_envelope, proxy_config,
+    Answer, PATIENCE, Relay, Reply, Request, Upstream, fresh_id, in_order, is_envelope,
+    proxy_config,
 };
 
 /// Two items that count as different categories.
@@ -139,21 +142,32 @@ fn without_an_answer_an_envelope_is_kept_for_when_there_is_one() {
         config.spool.path = folder.path().join("spool");
         config.http.timeout = TIMEOUT;
         config.http.connection_timeout = TIMEOUT;
+        config.http.retry_delay = PAUSE;
         let mended = config.clone();
         config.upstream = address.parse().unwrap();
         let relay = Relay::start(config);
+        let begun = Instant::now();
         assert_eq!(Request::envelope(&fresh_id(), ENVELOPE).send(relay.address()).status(), 200);
+        while attempts(folder.path()) < 2 {
+            assert!(begun.elapsed() < PATIENCE, "{name}: it is not tried again");
+            // It cannot be waited for, only looked up.
+            thread::park_timeout(Duration::from_millis(5));
+        }
+        assert!(begun.elapsed() >= SHORTEST, "{name}: {:?}", begun.elapsed());
         // Which waits for the attempt that is under way.
         let stats = relay.stop();
         assert_eq!((stats.waiting, stats.discarded_total()), (2, 0), "{name}: {stats:?}");
-        let view = View::open(&folder.path().join("spool")).unwrap();
-        let records = view.list(RecordId::default(), 10).unwrap();
-        assert_eq!(records.len(), 1, "{name}");
-        assert!(records[0].schedule.attempts >= 1, "{name}: {records:?}");
-        drop(view);
 
         let relay = Relay::start(mended);
         assert_eq!(relay.settle().delivered, 2, "{name}");
         assert_eq!(well.envelopes().len(), 1, "{name}");
     }
+}
+
+/// How often the one envelope was tried, as the spool in `folder` says.
+fn attempts(folder: &Path) -> u32 {
+    let view = View::open(&folder.join("spool")).expect("it is there");
+    let records = view.list(RecordId::default(), 10).expect("it can be read");
+    assert_eq!(records.len(), 1, "it is kept");
+    records[0].schedule.attempts
 }

@@ -3,6 +3,9 @@
 use std::io::{self, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::thread;
+use std::time::Duration;
+
+use socket2::SockRef;
 
 use super::PATIENCE;
 use super::wire::{self, Message};
@@ -150,6 +153,12 @@ impl Client {
     pub(crate) fn close_write(&mut self) {
         // It fails where the relay hung up already.
         let _ = self.reader.get_mut().shutdown(Shutdown::Write);
+    }
+
+    /// Breaks it off, with a reset.
+    pub(crate) fn reset(self) {
+        let linger = SockRef::from(self.reader.get_ref()).set_linger(Some(Duration::ZERO));
+        linger.expect("a socket option");
     }
 
     /// Reads one answer; an interim `100 Continue` is an answer of its own.

@@ -40,6 +40,33 @@ pub(crate) fn exchange(relay: SocketAddr, requests: &[Request]) -> Vec<Message> 
     })
 }
 
+/// Sends `abandoned`, gives it up once it is under way, and then sends `last`, whose answer comes back.
+pub(crate) fn abandon(
+    relay: SocketAddr,
+    abandoned: &Request,
+    is_under_way: impl FnOnce(),
+    last: &Request,
+) -> Message {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_io().build();
+    runtime.expect("a runtime").block_on(async {
+        let stream = tokio::net::TcpStream::connect(relay).await.expect("the relay listens");
+        let (mut sender, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+                .await
+                .expect("the relay speaks HTTP/2");
+        tokio::spawn(connection);
+        let body = |body| Full::new(Bytes::from(body));
+        let answer = tokio::spawn(sender.send_request(abandoned.to_http(relay).map(body)));
+        is_under_way();
+        answer.abort();
+        assert!(answer.await.is_err_and(|error| error.is_cancelled()), "it was answered");
+        // Behind the reset, on the same connection.
+        let answer = sender.send_request(last.to_http(relay).map(body)).await.expect("an answer");
+        let (head, body) = answer.into_parts();
+        message(&head, &body.collect().await.expect("all of the answer").to_bytes())
+    })
+}
+
 fn message(head: &http::response::Parts, body: &[u8]) -> Message {
     let header = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
         (name.to_string(), value.as_bytes().iter().copied().map(char::from).collect())

@@ -12,9 +12,9 @@ mod wire;
 use std::time::Duration;
 
 pub(crate) use self::client::{Client, Request};
-pub(crate) use self::coding::{encode, encode_with};
+pub(crate) use self::coding::{decode, encode, encode_with};
 pub(crate) use self::envelope::{Envelope, Item};
-pub(crate) use self::http2::exchange as exchange_http2;
+pub(crate) use self::http2::{abandon as abandon_http2, exchange as exchange_http2};
 pub(crate) use self::relay::{Relay, proxy_config};
 pub(crate) use self::upstream::{Answer, Reply, Upstream, envelope, in_order, is_envelope};
 pub(crate) use self::wire::Message;

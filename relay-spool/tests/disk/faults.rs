@@ -115,8 +115,109 @@ pub(crate) fn a_failing_disk_costs_nothing_that_was_acknowledged() -> Result<(),
     if failures.is_empty() { Ok(()) } else { Err(failures.join("\n")) }
 }
 
+/// A disk that has room for something small now and then is full all the same.
+pub(crate) fn a_disk_with_too_little_room_is_full_until_it_has_more() -> Result<(), String> {
+    let output = Watched::new().run("too little room", false);
+    let text = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(()) } else { Err(text.into_owned()) }
+}
+
+/// Whoever delivers all there is on a full disk has room again.
+pub(crate) fn what_is_removed_makes_room_on_a_full_disk() -> Result<(), String> {
+    let output = Watched::new().run("removals", false);
+    let text = String::from_utf8_lossy(&output.stderr);
+    if output.status.success() { Ok(()) } else { Err(text.into_owned()) }
+}
+
+/// The child's side of that.
+fn removals() {
+    let interposer = Interposer::new();
+    let spool = open(&interposer.folder);
+    let target = spool.target("upstream").expect("the disk is well");
+    // All of it is still in the log when the room is over; or the half is in the file.
+    let mut stored = Vec::new();
+    for room in [3, 16] {
+        interposer.say(&format!("room {}", room << 20));
+        let record = || record::record(1, Sizes::Large, target);
+        // For as long as it is found now and then that there is still some room, and on to the end.
+        let begun = Instant::now();
+        loop {
+            match blocking(|reply| spool.append(vec![record()], reply)) {
+                Ok(appended) => {
+                    stored.push(appended.stored[0].expect("the settings leave room"));
+                }
+                Err(_) if begun.elapsed() > Duration::from_secs(4) => break,
+                Err(_) => std::thread::yield_now(),
+            }
+        }
+        let fault = spool.status().fault.expect("the disk is full");
+        assert_eq!(fault.kind(), FaultKind::DiskFull);
+        for id in stored.drain(..) {
+            spool.remove(relay_spool::RecordRef::new(id, record().meta.item_count));
+        }
+        let begun = Instant::now();
+        while spool.status().fault.is_some() || spool.status().total().records > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", spool.status());
+            std::thread::yield_now();
+        }
+        let appended = blocking(|reply| spool.append(vec![record()], reply));
+        stored.extend(appended.expect("there is room").stored[0]);
+        interposer.say("well");
+    }
+    spool.close();
+    assert!(!interposer.folder.join("spool.reserve").exists());
+    verify(&interposer.folder);
+}
+
+/// The child's side of the one before.
+fn too_little_room() {
+    let interposer = Interposer::new();
+    let spool = open(&interposer.folder);
+    let target = spool.target("upstream").expect("the disk is well");
+    let append = |length: usize| {
+        let mut record = record::record(1, Sizes::Small, target);
+        record.body = vec![b'x'; length].into();
+        blocking(|reply| spool.append(vec![record], reply)).map(|_| ())
+    };
+    let is_full = || spool.status().fault.is_some_and(|fault| fault.kind() == FaultKind::DiskFull);
+    append(10).expect("the disk is well");
+    let files = std::fs::read_dir(&interposer.folder).expect("it is there");
+    let sizes = files.map(|file| file.and_then(|file| file.metadata()).expect("it is there").len());
+    interposer.say(&format!("room {}", sizes.sum::<u64>() + 256 * 1024));
+
+    append(512 * 1024).expect_err("there is not that much room");
+    for _ in 0..3 {
+        append(10).expect("there is room for that");
+        assert!(is_full(), "there is still not enough for what failed: {:?}", spool.status());
+    }
+    // In this time it is tried out twice.
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(2500) {
+        assert!(is_full(), "nothing has changed: {:?}", spool.status());
+        std::thread::yield_now();
+    }
+    interposer.say("well");
+    while spool.status().fault.is_some() {
+        assert!(begun.elapsed() < Duration::from_secs(10), "nobody looks: {:?}", spool.status());
+        std::thread::yield_now();
+    }
+    append(512 * 1024).expect("there is room");
+    assert!(spool.status().fault.is_none());
+    spool.close();
+    verify(&interposer.folder);
+}
+
 /// The child's side; whether there is such a task.
 pub(crate) fn run(task: &str) -> bool {
+    match task {
+        "too little room" => too_little_room(),
+        "removals" => removals(),
+        _ => return is_a_case(task),
+    }
+    true
+}
+
+fn is_a_case(task: &str) -> bool {
     let Some((way, name)) = task.split_once(' ') else { return false };
     let Some(case) = CASES.iter().find(|case| case.name == name) else { return false };
     match way {
@@ -297,11 +398,11 @@ fn put_off_the_first(spool: &Spool, target: TargetId) {
     assert_eq!(load(1).expect("it can be read").next_due, Some(due));
 }
 
-fn open(folder: &Path) -> Spool {
+pub(crate) fn open(folder: &Path) -> Spool {
     Spool::open(folder, Settings::default()).expect("it opens")
 }
 
-fn verify(folder: &Path) {
+pub(crate) fn verify(folder: &Path) {
     let findings = View::open(folder).expect("readable").verify(|_| {}).expect("readable");
     assert!(findings.is_sound(), "{findings:?}");
 }

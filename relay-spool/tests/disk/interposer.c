@@ -6,6 +6,10 @@
  * RELAY_SPOOL_LOG       where the changes are written down: see `record`; nothing is if it is not set
  * RELAY_SPOOL_COMMANDS  a file that need not exist: each write to it is a command to us
  *                         fault CALL ERROR SKIP TIMES SUFFIX   from now on, CALL fails with the number ERROR
+ *                         unreadable FROM TO PATH              reading these bytes of that file fails, whatever its
+ *                                                              name is later
+ *                         room SIZE                            all files below the folder have that many bytes at most:
+ *                                                              the disk is full then
  *                         well                                 nothing fails any more
  *                       and anything else is a mark, written down among the changes.
  *
@@ -16,6 +20,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
@@ -37,6 +42,11 @@ struct fault {
     char suffix[64];
 };
 
+struct hole {
+    uint64_t inode;
+    off_t from, to;
+};
+
 /* Held around each call, so that the order in the log is the order of the effects. */
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static char folder[PATH_MAX], commands[PATH_MAX];
@@ -45,6 +55,10 @@ static int logging, commands_fd = -1;
 static char *paths[MOST_FILES];
 static struct fault faults[MOST_FAULTS];
 static int fault_count;
+static struct hole holes[MOST_FAULTS];
+static int hole_count;
+/* If it is not 0. */
+static off_t room;
 
 __attribute__((constructor)) static void begin(void) {
     const char *watch = getenv("RELAY_SPOOL_WATCH"), *log = getenv("RELAY_SPOOL_LOG");
@@ -118,11 +132,18 @@ static int failure(const char *call, const char *path) {
 }
 
 static void obey(const char *command, size_t length) {
-    char text[256];
+    char text[PATH_MAX], path[PATH_MAX];
     snprintf(text, sizeof text, "%.*s", (int)length, command);
     struct fault fault;
+    struct hole hole;
     if (!strncmp(text, "well", 4)) {
-        fault_count = 0;
+        fault_count = hole_count = room = 0;
+    } else if (!strncmp(text, "unreadable ", 11)) {
+        if (hole_count == MOST_FAULTS || sscanf(text, "unreadable %ld %ld %4095s", &hole.from, &hole.to, path) != 3) abort();
+        hole.inode = inode_at(path);
+        holes[hole_count++] = hole;
+    } else if (!strncmp(text, "room ", 5)) {
+        if (sscanf(text, "room %ld", &room) != 1) abort();
     } else if (!strncmp(text, "fault ", 6)) {
         if (fault_count == MOST_FAULTS || sscanf(text, "fault %15s %d %d %d %63s", fault.call, &fault.error, &fault.skip,
                                                  &fault.times, fault.suffix) != 5)
@@ -223,6 +244,22 @@ int close(int fd) {
     return syscall(SYS_close, fd);
 }
 
+static off_t total;
+
+static int add_size(const char *path, const struct stat *status, int type) {
+    (void)path;
+    if (type == FTW_F) total += status->st_size;
+    return 0;
+}
+
+/* Whether there is no room for this file to become that long. */
+static int grows_too_large(int fd, off_t length) {
+    struct stat status;
+    if (fstat(fd, &status) || length <= status.st_size) return 0;
+    total = length - status.st_size;
+    return ftw(folder, add_size, 8) || total > room;
+}
+
 /* `at` is -1 where the file's own place counts. */
 static ssize_t write_at(int fd, const void *data, size_t length, off_t at) {
     pthread_mutex_lock(&turn);
@@ -234,7 +271,10 @@ static ssize_t write_at(int fd, const void *data, size_t length, off_t at) {
     } else {
         off_t offset = at >= 0 ? at : path ? syscall(SYS_lseek, fd, 0, SEEK_CUR) : 0;
         if (length > 1 && failure("short", path)) length /= 2;
-        written = at >= 0 ? syscall(SYS_pwrite64, fd, data, length, at) : syscall(SYS_write, fd, data, length);
+        if (room && is_watched(path) && grows_too_large(fd, offset + (off_t)length))
+            written = fails(ENOSPC);
+        else
+            written = at >= 0 ? syscall(SYS_pwrite64, fd, data, length, at) : syscall(SYS_write, fd, data, length);
         if (written > 0 && is_watched(path)) record(WRITE, inode_of(fd), offset, data, written);
     }
     pthread_mutex_unlock(&turn);
@@ -260,21 +300,23 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
     return syscall(SYS_writev, fd, parts, count);
 }
 
-static int failed_read(int fd) {
+static int failed_read(int fd, size_t length, off_t offset) {
     if (!path_of(fd)) return 0;
     pthread_mutex_lock(&turn);
     int error = failure("read", path_of(fd));
+    for (int i = 0; i < hole_count; i++)
+        if (holes[i].inode == inode_of(fd) && offset < holes[i].to && offset + (off_t)length > holes[i].from) error = EIO;
     pthread_mutex_unlock(&turn);
     return error;
 }
 
 ssize_t read(int fd, void *data, size_t length) {
-    int error = failed_read(fd);
+    int error = path_of(fd) ? failed_read(fd, length, syscall(SYS_lseek, fd, 0, SEEK_CUR)) : 0;
     return error ? fails(error) : syscall(SYS_read, fd, data, length);
 }
 
 ssize_t pread64(int fd, void *data, size_t length, off64_t offset) {
-    int error = failed_read(fd);
+    int error = failed_read(fd, length, offset);
     return error ? fails(error) : syscall(SYS_pread64, fd, data, length, offset);
 }
 

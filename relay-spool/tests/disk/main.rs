@@ -24,7 +24,8 @@
 //!
 //! # Faults
 //!
-//! Each of the cases in [`faults`] makes some calls fail for a while, in a running spool and while one is opened.
+//! Each of the cases in [`faults`] makes some calls fail for a while, in a running spool and while one is opened; those in
+//! [`unreadable`] make a place on the disk unreadable for good.
 
 mod crash;
 mod faults;
@@ -34,6 +35,7 @@ mod power_cut;
 mod random;
 mod record;
 mod schedule;
+mod unreadable;
 
 use std::process::ExitCode;
 
@@ -43,12 +45,12 @@ type Test = fn() -> Result<(), String>;
 
 fn main() -> ExitCode {
     if let Some(task) = interposer::task() {
-        if !faults::run(&task) {
+        if !faults::run(&task) && !unreadable::run(&task) {
             schedule::Life::of_task(&task).expect("a task").live();
         }
         return ExitCode::SUCCESS;
     }
-    let tests: [(&str, Test); 3] = [
+    let tests: [(&str, Test); 6] = [
         (
             "no power cut loses what was acknowledged",
             crash::no_power_cut_loses_what_was_acknowledged,
@@ -60,6 +62,18 @@ fn main() -> ExitCode {
         (
             "a failing disk costs nothing that was acknowledged",
             faults::a_failing_disk_costs_nothing_that_was_acknowledged,
+        ),
+        (
+            "a disk with too little room is full until it has more",
+            faults::a_disk_with_too_little_room_is_full_until_it_has_more,
+        ),
+        (
+            "what is removed makes room on a full disk",
+            faults::what_is_removed_makes_room_on_a_full_disk,
+        ),
+        (
+            "what the disk cannot read holds up nothing else",
+            unreadable::what_the_disk_cannot_read_holds_up_nothing_else,
         ),
     ];
     let supported = cfg!(all(target_os = "linux", target_env = "gnu"));

@@ -122,3 +122,33 @@ fn the_last_handle_may_go_within_a_reply() {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn who_appends_is_told_when_the_thread_ends_in_the_middle_of_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let spool = Spool::open(folder.path(), Settings::default()).expect("it opens");
+    let target = spool.target("upstream").expect("a target");
+    let (release, held) = std::sync::mpsc::channel::<()>();
+    let (begin, begun) = std::sync::mpsc::channel();
+    spool.body(RecordId::new(1), move |_| {
+        begin.send(()).expect("the test waits");
+        let _ = held.recv();
+    });
+    begun.recv().expect("the thread is there");
+    // All in one turn.
+    let (told, replies) = std::sync::mpsc::channel();
+    spool.append(vec![record(target, "stored")], |_| panic!("as a test asked for"));
+    for _ in 0..3 {
+        let told = told.clone();
+        let records = vec![record(target, "stored")];
+        spool.append(records, move |reply| told.send(reply.err()).expect("somebody waits"));
+    }
+    drop((release, told));
+    let replies: Vec<_> = replies.into_iter().collect();
+    assert_eq!(replies, vec![Some(relay_spool::SpoolError::Closed); 3]);
+    assert!(spool.status().fault.is_some());
+    spool.close();
+    // They were on the disk already: nobody was promised that, and it does no harm.
+    let spool = Spool::open(folder.path(), Settings::default()).expect("it opens");
+    assert_eq!(crate::support::bodies(&spool), ["stored"; 4]);
+}

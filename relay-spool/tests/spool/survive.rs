@@ -28,7 +28,7 @@ fn a_stored_record_is_there_after_a_restart_with_all_that_is_known_of_it() {
     assert_eq!(body, Some(stored.body));
     let found = Wanted::Event("00112233445566778899aabbccddeeff".to_owned());
     let found = blocking(|reply| spool.find(found, reply)).expect("the spool is well");
-    assert_eq!(found.expect("it waits").0.id, id);
+    assert_eq!(found.expect("it waits").id, id);
 }
 
 #[test]
