@@ -20,10 +20,22 @@ fn repeated(count: usize, separator: &str, element: impl Fn(usize) -> String) ->
     (0..count).map(element).collect::<Vec<_>>().join(separator)
 }
 
-const INPUTS: [Input; 9] = [
+const INPUTS: [Input; 12] = [
     ("keys nobody knows", |n| format!("{{{}}}", repeated(n, ",", |i| format!(r#""key{i}":{i}"#)))),
     ("the same key again", |n| {
         format!("{{{}}}", repeated(n, ",", |_| r#""user":{"id":1}"#.to_owned()))
+    }),
+    ("the same meta again", |n| {
+        let keys = repeated(n, ",", |i| format!(r#""key{i}":1"#));
+        format!("{{{},{keys}}}", repeated(n, ",", |_| r#""_meta":1"#.to_owned()))
+    }),
+    ("an image of many keys", |n| {
+        let keys = repeated(n, ",", |i| format!(r#""code_file":null,"key{i}":1"#));
+        format!(r#"{{"debug_meta":{{"images":[{{"type":"apple","name":"x",{keys}}}]}}}}"#)
+    }),
+    ("a context that comes again", |n| {
+        let contexts = repeated(n, ",", |i| format!(r#""reprocessing":{{}},"key{i}":{{}}"#));
+        format!(r#"{{"contexts":{{{contexts}}}}}"#)
     }),
     ("tags of one name", |n| {
         format!(r#"{{"tags":[{}]}}"#, repeated(n, ",", |_| r#"["a","b"]"#.to_owned()))

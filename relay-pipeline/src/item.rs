@@ -68,6 +68,6 @@ const ATTACHMENT_REFERENCE: [&str; 2] =
 const TRACE_ATTACHMENT: [&str; 2] =
     ["application/vnd.sentry.trace-attachment", "application/vnd.sentry.attachment.v2"];
 
-fn has_content_type(item: &Item, names: &[&str]) -> bool {
+pub(crate) fn has_content_type(item: &Item, names: &[&str]) -> bool {
     item.content_type().is_some_and(|is| names.iter().any(|name| is.eq_ignore_ascii_case(name)))
 }

@@ -60,7 +60,7 @@ mod settings;
 mod spans;
 mod stacktrace;
 mod tags;
-mod time;
+pub(crate) mod time;
 mod transaction;
 mod user;
 mod user_agent;
@@ -137,7 +137,7 @@ impl Ingress<'_> {
         Self {
             received_at,
             sent_at: None,
-            max_future: Duration::from_secs(60),
+            max_future: time::MAX_FUTURE,
             max_age: Duration::from_secs(90 * DAY),
             transaction_age: Duration::from_secs(5 * DAY),
             event_id: None,

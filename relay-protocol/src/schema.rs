@@ -43,6 +43,8 @@
 //! # Ok::<(), relay_protocol::payload::ParsePayloadError>(())
 //! ```
 //!
+//! [`Log`], [`SpanV2`] and [`TraceMetric`] are elements: many of them are the [`Items`] of one payload.
+//!
 //! Sessions, check-ins, user reports, metric buckets and reports of browsers are strict: a wrong type is an error.
 //! They have the typed face only.
 
@@ -60,6 +62,7 @@ mod debug_meta;
 mod event;
 mod exception;
 mod interface;
+mod items;
 mod log;
 mod log_entry;
 mod measurement;
@@ -109,6 +112,7 @@ pub use self::exception::{
     CError, Exception, MachException, Mechanism, MechanismMeta, NsError, PosixSignal,
 };
 pub use self::interface::{Described, Other, Typed};
+pub use self::items::{IngestSettings, Items};
 pub use self::log::Log;
 pub use self::log_entry::LogEntry;
 pub use self::measurement::{Measurement, MetricUnit, ParseMetricUnitError};

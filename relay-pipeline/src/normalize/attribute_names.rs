@@ -1,5 +1,7 @@
 //! Attributes that go by names of former times (step 6; spec/schema.md 13.2).
 
+use std::collections::{HashMap, HashSet};
+
 use relay_protocol::payload::{Kind, NodeId, NodeRef, Payload, Remark, RemarkKind, Value};
 use relay_protocol::schema::{Convention, Replacement};
 
@@ -24,15 +26,24 @@ pub(super) fn rename_in_spans(event: &mut Payload<'_>) {
 /// `attributes` is the object that holds them: the `data` of a span, or the `attributes` of a log, a span v2 or a trace
 /// metric.
 pub fn rename_attributes(payload: &mut Payload<'_>, attributes: NodeId) {
-    let old: Vec<(NodeId, Replacement)> = payload
+    let old: Vec<(NodeRef<'_>, Replacement)> = payload
         .node(attributes)
         .children()
-        .filter(|child| child.kind() != Kind::Null)
-        .filter_map(|child| Some((child.id(), replacement(child)?)))
+        .filter_map(|child| Some((child, replacement(child)?)))
         .collect();
-    for (id, replacement) in old {
-        if is_missing(payload, attributes, replacement.name()) {
-            payload.copy_to(id, attributes, replacement.name());
+    // Of a name that is there twice the last counts.
+    let last: HashMap<_, _> = old.iter().map(|(child, _)| (child.key(), child.id())).collect();
+    let old: Vec<(NodeId, Replacement, bool)> = old
+        .iter()
+        .filter(|(child, _)| child.kind() != Kind::Null)
+        .map(|(child, it)| (child.id(), *it, last.get(&child.key()) == Some(&child.id())))
+        .collect();
+    // A look at a present name costs as much as there are attributes: one for each will do.
+    let mut looked_at = HashSet::new();
+    for (id, replacement, counts) in old {
+        let name = replacement.name();
+        if counts && looked_at.insert(name) && is_missing(payload, attributes, name) {
+            payload.copy_to(id, attributes, name);
         }
         if let Replacement::Moves(_) = replacement {
             payload.set(id, Value::Null);

@@ -1,6 +1,7 @@
 //! Debug images (spec/processing.md 3.4, 3.12).
 
 use relay_protocol::payload::{MetaError, NodeId, Payload};
+use relay_protocol::schema::{self, Described as _, NativeImage};
 
 use super::place::{is_missing, list, object, objects, text};
 
@@ -29,4 +30,6 @@ fn convert_apple(payload: &mut Payload<'_>, image: NodeId) {
         }
     }
     payload.insert(image, "type", "macho");
+    // What was nobody's business before has a meaning now.
+    schema::check(payload, image, NativeImage::INTERFACE);
 }

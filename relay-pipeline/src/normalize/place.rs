@@ -95,9 +95,7 @@ pub(super) fn default_text(payload: &mut Payload<'_>, object: NodeId, key: &str,
 
 /// Takes out what stands under `key`, without a trace.
 pub(super) fn remove(payload: &mut Payload<'_>, object: NodeId, key: &str) {
-    while let Some(id) = payload.get(object, key) {
-        payload.remove(id);
-    }
+    payload.remove_key(object, key);
 }
 
 /// Whether trimming cut a text before: what was there is not all there any more, and steps that look at the whole of

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use relay_protocol::payload::{NodeId, Payload, Value};
+use relay_protocol::payload::{NodeId, NodeRef, Payload, Value};
 
 use super::measurements::put;
-use super::place::{is_missing, list, make_object, number, objects, put_number, remove, text};
+use super::place::{is_missing, list, make_object, number, objects, put_number, text};
 use super::settings::Settings;
 use super::transaction::trace_context;
 
@@ -145,10 +145,11 @@ pub(super) fn set_breakdowns(payload: &mut Payload<'_>, settings: &Settings) {
         results.push((name, measurements));
     }
     let Some(breakdowns) = make_object(payload, root, "breakdowns") else { return };
-    let names: Vec<String> =
-        payload.node(breakdowns).children().filter_map(|it| it.key().map(str::to_owned)).collect();
-    for name in names.iter().filter(|name| !rules.contains_key(*name)) {
-        remove(payload, breakdowns, name);
+    let is_old = |it: &NodeRef<'_>| it.key().is_none_or(|name| !rules.contains_key(name));
+    let old: Vec<NodeId> =
+        payload.node(breakdowns).children().filter(is_old).map(NodeRef::id).collect();
+    for breakdown in old {
+        payload.remove(breakdown);
     }
     for (name, measurements) in results {
         let breakdown = payload.insert(breakdowns, name, Value::Object);

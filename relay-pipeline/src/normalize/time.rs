@@ -1,11 +1,16 @@
 //! Clock drift and the time window of events (spec/processing.md 3.1, 3.2).
 
+use std::time::Duration;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use relay_protocol::payload::{ErrorKind, MetaError, NodeId, Payload};
 
 use super::place::{list, number, object, objects, put_number, remove, values};
 use super::{Ingress, InvalidEvent, is_transaction};
 use crate::ClockDrift;
+
+/// How far in the future something may lie.
+pub(crate) const MAX_FUTURE: Duration = Duration::from_secs(60);
 
 /// Corrects a wrong clock, shifts what is too old or in the future, and notes when the event was received.
 pub(super) fn normalize_times(
@@ -55,13 +60,18 @@ fn shift_to(payload: &mut Payload<'_>, ingress: &Ingress<'_>, timestamp: f64, ki
     payload.add_error(node, error);
 }
 
-fn clock_error(kind: ErrorKind, sdk_time: DateTime<Utc>, server_time: DateTime<Utc>) -> MetaError {
+/// What was done to a time, and by which clocks.
+pub(crate) fn clock_error(
+    kind: ErrorKind,
+    sdk_time: DateTime<Utc>,
+    server_time: DateTime<Utc>,
+) -> MetaError {
     let text = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::AutoSi, false);
     MetaError::new(kind).with("sdk_time", &text(sdk_time)).with("server_time", &text(server_time))
 }
 
 /// Seconds since 1970, as events spell times.
-pub(super) fn seconds(time: DateTime<Utc>) -> f64 {
+pub(crate) fn seconds(time: DateTime<Utc>) -> f64 {
     time.timestamp_micros() as f64 / 1e6
 }
 

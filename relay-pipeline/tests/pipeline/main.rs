@@ -4,6 +4,7 @@ mod admission;
 mod browser_report;
 #[cfg(feature = "geoip")]
 mod geo_database;
+mod item_container;
 mod items;
 mod normalize;
 mod normalize_properties;

@@ -582,3 +582,61 @@ fn every_relay_on_the_way_is_named_once() {
         r#"{"ingest_path":[{"version":"1","public_key":"a"},{"version":"2"},{"version":"2","public_key":"b"}]}"#
     );
 }
+
+#[test]
+fn keys_that_are_there_many_times_cost_linear_time() {
+    const TIMES: usize = 100_000;
+    let many = |entry: &str| format!("{entry},").repeat(TIMES);
+    let others = many("\"a\":1");
+    let settings: Settings = serde_json::from_value(
+        json!({"breakdownsV2": {"ops": {"type": "spanOperations", "matches": ["a"]}}}),
+    )
+    .expect("settings");
+    let mut transaction = transaction();
+    transaction["spans"] = json!([{
+        "start_timestamp": RECEIVED - 1.0, "timestamp": RECEIVED, "op": "a",
+        "trace_id": "4c79f60c11214eb38604f4ae0781bfb2", "span_id": "fa90fdead5f74053",
+    }]);
+    let transaction = transaction.to_string();
+    let names: String = (0..TIMES).map(|n| format!("\"b{n}\":{{}},")).collect();
+    let data =
+        format!("\"data\":{{\"db.query.text\":null,{}\"b\":1}},\"op\"", many("\"db.statement\":1"));
+    for event in [
+        format!("{{\"contexts\":{{{}{others}\"b\":1}}}}", many("\"reprocessing\":{}")),
+        format!("{{\"user\":{{{}{others}\"b\":1}}}}", many("\"plan\":1")),
+        format!(
+            "{{\"debug_meta\":{{\"images\":[{{\"type\":\"apple\",\"name\":\"x\",{}{others}\"b\":1}}]}}}}",
+            many("\"code_file\":null")
+        ),
+        transaction.replacen('{', &format!("{{\"breakdowns\":{{{names}\"b\":{{}}}},"), 1),
+        transaction.replace("\"op\"", &data),
+    ] {
+        let begun = std::time::Instant::now();
+        let normalized = normalized_text(&event, &ingress(), &settings, &Lookups::default());
+        assert!(normalized.is_ok());
+        // A second or two, where the square of it takes minutes.
+        let elapsed = begun.elapsed();
+        assert!(elapsed < std::time::Duration::from_secs(20), "{}: {elapsed:?}", &event[..60]);
+    }
+}
+
+#[test]
+fn of_an_attribute_that_is_there_twice_the_last_moves() {
+    let mut payload = Payload::parse(br#"{"db.statement":1,"mine":1,"db.statement":2}"#).unwrap();
+    let root = payload.root();
+    relay_pipeline::normalize::rename_attributes(&mut payload, root);
+    let found: Value = serde_json::from_str(&payload.to_json()).expect("what is written is JSON");
+    assert_eq!(found["db.query.text"], 2);
+    assert_eq!(found["db.statement"], Value::Null);
+}
+
+#[test]
+fn an_image_of_the_oldest_form_is_checked_in_its_new_one() {
+    let images = json!([{"type": "apple", "name": "/x", "uuid": "67E55044-10B1-426F-9247-BB680E5FE0C8", "debug_file": []}]);
+    let once = normalized(json!({"debug_meta": {"images": images}}));
+    let image = &once["debug_meta"]["images"][0];
+    assert_eq!((&image["type"], &image["code_file"]), (&json!("macho"), &json!("/x")));
+    assert_eq!(image["debug_id"], "67e55044-10b1-426f-9247-bb680e5fe0c8");
+    assert_eq!(image["debug_file"], Value::Null);
+    assert_eq!(normalized(once.clone()), once);
+}

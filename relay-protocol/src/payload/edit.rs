@@ -173,6 +173,13 @@ impl Payload<'_> {
         self.unlink(id);
     }
 
+    /// Takes every value of `key` out of an object, without a trace.
+    pub fn remove_key(&mut self, object: NodeId, key: &str) {
+        for id in self.all_of_key(object, key) {
+            self.remove(id);
+        }
+    }
+
     /// Takes everything out of an object or list.
     pub fn clear(&mut self, id: NodeId) {
         self.detach_children(id);
@@ -203,14 +210,24 @@ impl Payload<'_> {
     ///
     /// If `object` is no object, or stands within the value.
     pub fn move_to(&mut self, id: NodeId, object: NodeId, key: &str) {
-        while let Some(old) = self.get(object, key) {
-            if old == id && self.data(old).parent == Some(object) && self.data(old).next.is_none() {
-                return;
+        for old in self.all_of_key(object, key) {
+            if old != id {
+                self.remove(old);
             }
-            self.remove(old);
+        }
+        let data = self.data(id);
+        let stands_there = data.parent == Some(object) && data.next.is_none();
+        if stands_there && self.node(id).key() == Some(key) {
+            return;
         }
         self.remove(id);
         self.attach(id, object, Some(key));
+    }
+
+    /// The values of `key`, which an object may have more than once. One walk, whatever is done to them then.
+    pub(super) fn all_of_key(&self, object: NodeId, key: &str) -> Vec<NodeId> {
+        let children = self.node(object).children();
+        children.filter(|child| child.key() == Some(key)).map(|child| child.id()).collect()
     }
 
     /// Moves a value, with its meta, to the end of `object`, where the key may be there already.

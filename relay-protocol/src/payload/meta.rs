@@ -255,14 +255,12 @@ impl Payload<'_> {
 
     /// Takes `_meta` out of an object without marking that as changed, and hands what it says to the nodes.
     fn unlink_meta(&mut self, object: NodeId) {
-        let mut last = true;
-        while let Some(meta) = self.get(object, "_meta") {
+        // Of a key that is there twice, the last counts.
+        let Some(last) = self.get(object, "_meta") else { return };
+        for meta in self.all_of_key(object, "_meta") {
             self.unlink(meta);
-            // Of a key that is there twice, the last counts.
-            if mem::take(&mut last) {
-                self.adopt_meta(meta, object);
-            }
         }
+        self.adopt_meta(last, object);
     }
 
     fn adopt_meta(&mut self, meta: NodeId, target: NodeId) {

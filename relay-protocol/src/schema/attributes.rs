@@ -205,17 +205,14 @@ impl Attributes {
                 Some("values") => list,
                 _ => &super::ANY,
             },
+            Shape::List(Self { shape: Shape::Image, .. }) => {
+                super::debug_meta::attributes_of(child)
+            }
             Shape::List(element) | Shape::Map(element) | Shape::Measurements(element) => element,
             Shape::Fingerprint => &super::TEXT,
             Shape::Pairs(_, pair) => pair,
             Shape::Pair(halves) => &halves[usize::from(!child.is_first())],
             Shape::Contexts => super::contexts::attributes_of(child),
-            Shape::Image => {
-                let interface = child.parent().and_then(super::debug_meta::interface_of);
-                interface.map_or(&super::ANY, |interface| {
-                    interface.of_key(child.key().unwrap_or_default())
-                })
-            }
             Shape::Attributes => super::attribute_map::attribute(child.key().unwrap_or_default()),
             Shape::Attribute if child.key() == Some("type") => &super::attribute_map::TYPE,
             Shape::Conventional => super::attribute_map::value(child.key().unwrap_or_default()),

@@ -11,13 +11,13 @@ use serde::de::DeserializeOwned;
 use super::attributes::{Attributes, Interface, Shape, is_empty};
 use super::interface::Described;
 use crate::payload::{
-    ErrorKind, Kind, MetaError, NodeId, NodeRef, ParsePayloadError, Payload, Value,
+    ErrorKind, Kind, MetaError, NodeId, NodeRef, ParsePayloadError, Payload, PayloadLimits, Value,
 };
 
 /// Brings a value and all below it into the form that its schema names first (spec/schema.md 1 to 5): old names become
 /// the present ones, old shapes and spellings as well, and a value of a wrong type becomes `null` with an error and,
-/// if it is small, the old value in `_meta`. Known fields that are `null` and have no meta are removed. Unknown keys
-/// stay. It never fails, and a second time it changes nothing.
+/// if it is small, the old value in `_meta`. Known fields that are `null` and have no meta are removed, and of
+/// those that are there twice all but the last. Unknown keys stay. It never fails, and a second time it changes nothing.
 ///
 /// Whether values are complete, not empty and made of the right characters is for [`check_attributes`].
 ///
@@ -56,9 +56,12 @@ pub enum ReadError {
 ///
 /// # Errors
 ///
-/// The payload is no JSON object, or a number in it is too large for a double. Whatever else is in it is no error.
+/// The payload is no JSON object, is nested deeper than 120 levels, or a number in it is too large for a double. Whatever
+/// else is in it is no error.
 pub fn read<T: Described + DeserializeOwned>(body: &[u8]) -> Result<T, ReadError> {
-    let mut payload = Payload::parse(body)?;
+    // `serde_json` reads 127 levels; old shapes become deeper by three at most.
+    let mut payload =
+        Payload::parse_within(body, PayloadLimits { max_depth: 120, ..PayloadLimits::default() })?;
     let root = payload.root();
     check(&mut payload, root, T::INTERFACE);
     if payload.kind(root) != Kind::Object {
@@ -151,10 +154,27 @@ impl<'a> Check<'_, 'a> {
         if let Shape::Any = value.shape {
             return;
         }
+        self.remove_duplicates(id);
         let mut next = self.first(id);
         while let Some(child) = next {
             self.value(child, value);
             next = self.next(child);
+        }
+    }
+
+    /// Of a key that a map has twice, the last counts: removes those before it. `_meta` could not tell them apart.
+    fn remove_duplicates(&mut self, id: NodeId) {
+        let mut entries: Vec<_> =
+            self.node(id).children().filter_map(|it| it.key().zip(Some(it.id()))).collect();
+        // Ids do not follow the order of entries; the sort does.
+        entries.sort_by_key(|&(key, _)| key);
+        let earlier: Vec<NodeId> = entries
+            .windows(2)
+            .filter(|pair| pair[0].0 == pair[1].0)
+            .map(|pair| pair[0].1)
+            .collect();
+        for entry in earlier {
+            self.payload.remove(entry);
         }
     }
 

@@ -117,9 +117,11 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Map<T> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Map<T>, A::Error> {
                 let mut entries = BTreeMap::new();
                 while let Some((key, value)) = map.next_entry::<String, Option<T>>()? {
-                    if let Some(value) = value {
-                        entries.insert(key, value);
-                    }
+                    // Of a key that is there twice the last counts, `null` or not.
+                    match value {
+                        Some(value) => entries.insert(key, value),
+                        None => entries.remove(&key),
+                    };
                 }
                 Ok(Map(entries))
             }

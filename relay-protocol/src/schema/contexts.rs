@@ -88,6 +88,11 @@ impl super::Typed for Context {
     const ATTRIBUTES: Attributes = Attributes { pii: Pii::Yes, ..LIMITS };
 }
 
+/// Whether nothing is known of a context with these attributes.
+pub(super) fn is_free(attributes: &Attributes) -> bool {
+    std::ptr::eq(attributes, &OTHER)
+}
+
 /// What is said of a context, by its `type`, or by its name if it has none.
 pub(super) fn attributes_of(context: NodeRef<'_>) -> &'static Attributes {
     let ty = context.get("type").and_then(NodeRef::as_str).filter(|ty| !ty.is_empty());

@@ -1,7 +1,7 @@
 //! The programs in memory (spec/schema.md 6).
 
 use super::interface::by_type;
-use super::{Address, Attributes, Interface, List, Pii, Shape, interface};
+use super::{Address, Attributes, List, Pii, Shape, interface};
 use crate::payload::NodeRef;
 
 interface! {
@@ -48,14 +48,11 @@ impl super::Typed for DebugImage {
     const ATTRIBUTES: Attributes = Attributes::of(Shape::Image);
 }
 
-/// The interface of an image, by its `type`.
-pub(super) fn interface_of(image: NodeRef<'_>) -> Option<&'static Interface> {
-    let ty = image.get("type")?.as_str()?;
-    let (_, attributes) = IMAGES.iter().find(|(words, _)| words.contains(&ty))?;
-    match attributes.shape {
-        Shape::Object(interface) => Some(interface),
-        _ => None,
-    }
+/// What is said of an image, by its `type`.
+pub(super) fn attributes_of(image: NodeRef<'_>) -> &'static Attributes {
+    let ty = image.get("type").and_then(NodeRef::as_str).unwrap_or_default();
+    let known = IMAGES.iter().find(|(words, _)| words.contains(&ty));
+    known.map_or(&super::ANY, |(_, attributes)| attributes)
 }
 
 interface! {

@@ -65,7 +65,7 @@ interface! {
             max_depth: Some(5), max_bytes: Some(2048), skip_empty: true, pii: Pii::Yes
         };
         /// What the operating system says.
-        meta: MechanismMeta = "meta" { skip_empty: true };
+        meta: MechanismMeta = "meta" { skip_empty: true, pii: Pii::No };
     }
 }
 

@@ -103,11 +103,12 @@ impl FromStr for MetricUnit {
     type Err = ParseMetricUnitError;
 
     fn from_str(text: &str) -> Result<Self, ParseMetricUnitError> {
+        // Short forms in upper case would become short forms when they are written.
         let text = match text {
             "" => "none",
-            "ns" => "nanosecond",
-            "ms" => "millisecond",
-            "s" => "second",
+            text if text.eq_ignore_ascii_case("ns") => "nanosecond",
+            text if text.eq_ignore_ascii_case("ms") => "millisecond",
+            text if text.eq_ignore_ascii_case("s") => "second",
             text => text,
         };
         let word = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');

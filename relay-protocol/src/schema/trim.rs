@@ -5,6 +5,7 @@ mod stack;
 use std::mem;
 
 use super::attributes::{Attributes, Interface, Shape};
+use super::contexts;
 use crate::payload::{Chunk, Kind, NodeId, NodeRef, Payload, RemarkKind};
 
 /// Cuts texts, and free values in bags of limited depth and size, to what the schema allows. [`check`](super::check)
@@ -163,6 +164,9 @@ impl<'a> Trim<'_, 'a> {
         }
         if !self.bags.is_empty() {
             self.sort(id, attributes.shape);
+            if contexts::is_free(attributes) {
+                self.put_type_first(id);
+            }
         }
         // Pairs and fields are deleted one by one, elements are cut off together.
         let cut_off = !matches!(
@@ -225,6 +229,16 @@ impl<'a> Trim<'_, 'a> {
                 interface.position(key).unwrap_or(usize::MAX)
             });
             self.payload.reorder(id, &entries);
+        }
+    }
+
+    /// Without its type a context would be one of another type to the next reader.
+    fn put_type_first(&mut self, context: NodeId) {
+        let mut entries: Vec<NodeId> = self.node(context).children().map(NodeRef::id).collect();
+        let is_type = |&entry: &NodeId| self.node(entry).key() == Some("type");
+        if let Some(ty) = entries.iter().rposition(is_type).filter(|&ty| ty > 0) {
+            entries[..=ty].rotate_right(1);
+            self.payload.reorder(context, &entries);
         }
     }
 

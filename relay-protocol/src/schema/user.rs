@@ -22,7 +22,7 @@ interface! {
         /// A group of users.
         segment: String = "segment" { pii: Pii::No };
         /// Where the user is.
-        geo: Geo = "geo";
+        geo: Geo = "geo" { skip_empty: true, pii: Pii::No };
         /// Anything else.
         data: Map<Value> = "data" { skip_empty: true, pii: Pii::Yes };
     }

@@ -1,4 +1,4 @@
-use super::{at, duration, measurement, scalar};
+use super::{at, duration, measurement, scalar, uuid};
 use crate::payload::NodeRef;
 use crate::{Field, Release, Subject};
 
@@ -42,7 +42,12 @@ impl<'t> EventSubject<'t> {
             "os" | "browser" | "runtime" => (name, name),
             _ => name.split_once('.').filter(|&(context, key)| is_addressable(context, key))?,
         };
-        at(self.0, &["contexts", context, key])
+        match (context, key) {
+            ("device", "uuid") | ("profile", "profile_id") => {
+                uuid(self.0.get("contexts")?.get(context)?, key)
+            }
+            _ => at(self.0, &["contexts", context, key]),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod condition;
 mod event_id;
 mod generate;
 mod glob;
+mod hostile;
 mod item_kind;
 mod json;
 mod outcome;

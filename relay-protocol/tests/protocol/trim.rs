@@ -97,6 +97,20 @@ fn a_full_map_loses_what_comes_last_by_key() {
 }
 
 #[test]
+fn a_full_context_keeps_its_type() {
+    let long = "x".repeat(9000);
+    let found = trimmed(
+        &json!({"contexts": {"flags": {"type": "mine", "a": long, "values": [{"flag": "x".repeat(300)}]}}}),
+    );
+    let context = &found["contexts"]["flags"];
+    assert_eq!(context["type"], "mine");
+    assert!(context["a"].as_str().is_some_and(|text| text.len() < 8192));
+    assert_eq!(context.get("values"), None);
+    // A second time it is the same.
+    assert_eq!(trimmed(&found), found);
+}
+
+#[test]
 fn lists_of_pairs_keep_their_length() {
     let headers: Vec<_> = (0..100).map(|n| json!([format!("X-{n:03}"), "x".repeat(200)])).collect();
     let found = trimmed(&json!({"request": {"headers": headers}}));
@@ -206,14 +220,21 @@ fn assert_limits(node: NodeRef<'_>, attributes: &Attributes) {
 }
 
 fn limits_hold(seed: u64, interface: &'static Interface, size: generate::Size) {
-    let json = generate::object(interface, &mut Random::new(seed), size).to_string();
+    let mut random = Random::new(seed);
+    let json = generate::object(interface, &mut random, size);
+    let json = generate::text_of(&json, &mut random);
     let mut payload = Payload::parse(json.as_bytes()).expect("this is JSON");
     let root = payload.root();
     check(&mut payload, root, interface);
     trim(&mut payload, root, interface);
     let found = payload.to_json();
-    let payload = Payload::parse(found.as_bytes()).expect("what is written is JSON");
+    let mut payload = Payload::parse(found.as_bytes()).expect("what is written is JSON");
     assert_limits(payload.node(payload.root()), &Attributes::of(Shape::Object(interface)));
+    // What is within its limits is left alone.
+    let root = payload.root();
+    check(&mut payload, root, interface);
+    trim(&mut payload, root, interface);
+    assert_eq!(payload.to_json(), found, "seed {seed}");
 }
 
 proptest! {

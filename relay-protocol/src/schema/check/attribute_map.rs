@@ -8,6 +8,7 @@ impl Check<'_, '_> {
         if self.kind(id) != Kind::Object {
             return self.reject(id, "an object");
         }
+        self.remove_duplicates(id);
         let mut next = self.first(id);
         while let Some(attribute) = next {
             next = self.next(attribute);
@@ -18,10 +19,13 @@ impl Check<'_, '_> {
     }
 
     fn attribute(&mut self, id: NodeId) {
-        let node = self.node(id);
-        if node.kind() != Kind::Object {
+        if self.kind(id) != Kind::Object {
             return self.reject(id, "an object");
         }
+        for key in ["type", "value"] {
+            self.last_of_key(id, key);
+        }
+        let node = self.node(id);
         let present = |key| node.get(key).filter(|value| !value.is_null());
         let (Some(ty), Some(value)) = (present("type"), present("value")) else {
             // A value that was refused before has told so.

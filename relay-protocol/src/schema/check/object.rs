@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Check;
+use super::scalar::lenient;
 use crate::payload::{ErrorKind, Kind, MetaError, NodeId, NodeRef, Value};
 use crate::schema::{Attributes, Interface, Shape, contexts, debug_meta};
 
@@ -13,15 +14,15 @@ impl Check<'_, '_> {
         }
         // Fields that are there, a bit each; interfaces have less than 128.
         let mut seen = 0_u128;
-        let mut aliases = Vec::new();
+        let mut aliases: Vec<(usize, usize, NodeId)> = Vec::new();
         let mut next = self.first(id);
         while let Some(child) = next {
             next = self.next(child);
             let key = self.node(child).key().unwrap_or_default();
             let Some(position) = interface.position(key) else { continue };
             let field = &interface.fields[position];
-            if key != field.name {
-                aliases.push((position, child));
+            if let Some(rank) = field.aliases.iter().position(|&alias| alias == key) {
+                aliases.push((position, rank, child));
                 continue;
             }
             if seen & 1 << position != 0 {
@@ -30,8 +31,11 @@ impl Check<'_, '_> {
             seen |= 1 << position;
             self.field(child, &field.attributes);
         }
-        // The name itself wins over every alias, even where it says `null`.
-        for (position, child) in aliases {
+        // The name itself wins over every alias, even where it says `null`; then the alias that is named first, and of one
+        // that is there twice the last.
+        aliases.reverse();
+        aliases.sort_by_key(|&(position, rank, _)| (position, rank));
+        for (position, _, child) in aliases {
             if seen & 1 << position != 0 {
                 self.payload.remove(child);
                 continue;
@@ -60,6 +64,27 @@ impl Check<'_, '_> {
             }
             before = node.previous();
         }
+    }
+
+    /// The values of a key that may be there more than once. One walk, whatever is done to them then.
+    fn all_of_key(&self, object: NodeId, key: &str) -> Vec<NodeId> {
+        let children = self.node(object).children();
+        children.filter(|child| child.key() == Some(key)).map(NodeRef::id).collect()
+    }
+
+    /// Of a key that is there twice, the last counts: removes all before it.
+    pub(super) fn last_of_key(&mut self, object: NodeId, key: &str) -> Option<NodeId> {
+        let mut all = self.all_of_key(object, key);
+        let last = all.pop();
+        for before in all {
+            self.payload.remove(before);
+        }
+        last
+    }
+
+    fn is_plain_null(&self, id: NodeId) -> bool {
+        let node = self.node(id);
+        node.is_null() && node.meta().is_none()
     }
 
     pub(super) fn log_entry(&mut self, id: NodeId, interface: &'static Interface) {
@@ -93,8 +118,7 @@ impl Check<'_, '_> {
             Kind::Object => {}
             _ => return self.reject(id, "a list or values object"),
         }
-        let Some(values) = self.payload.get(id, "values") else { return };
-        self.remove_before(values, "values");
+        let Some(values) = self.last_of_key(id, "values") else { return };
         if self.kind(values) != Kind::Null
             && let Shape::List(element) = list.shape
         {
@@ -104,18 +128,17 @@ impl Check<'_, '_> {
         let plain = |node: NodeRef<'_>| node.is_null() && node.meta().is_none();
         let nothing = node.meta().is_none() && (node.is_null() || node.children().all(plain));
         if nothing && self.node(id).children().count() == 1 && self.kind(values) != Kind::Object {
-            self.payload.clear(id);
+            self.set(id, Value::Null);
         }
     }
 
     pub(super) fn mechanism(&mut self, id: NodeId, interface: &'static Interface) {
         if self.kind(id) == Kind::Object {
             // A type that is null and says nothing more goes away; then it is as if it had not come.
-            while let Some(ty) = self.node(id).get("type")
-                && ty.is_null()
-                && ty.meta().is_none()
-            {
-                let ty = ty.id();
+            for ty in self.all_of_key(id, "type").into_iter().rev() {
+                if !self.is_plain_null(ty) {
+                    break;
+                }
                 self.payload.remove(ty);
             }
             if self.node(id).is_empty() {
@@ -189,13 +212,14 @@ impl Check<'_, '_> {
         while let Some(child) = next {
             next = self.next(child);
             count += usize::from(self.kind(child) != Kind::Null);
-            match self.kind(child) {
-                Kind::Null => self.payload.remove(child),
-                Kind::Array | Kind::Object => {
+            match (self.kind(child), lenient(self.node(child))) {
+                (Kind::Null, _) => self.payload.remove(child),
+                (Kind::String, _) => {}
+                (_, Some(text)) => self.payload.set(child, &text),
+                (_, None) => {
                     bad.push(self.node(child).to_compact_json());
                     self.payload.remove(child);
                 }
-                _ => self.scalar(child, Shape::Lenient),
             }
         }
         if !bad.is_empty() {
@@ -211,6 +235,7 @@ impl Check<'_, '_> {
         if self.kind(id) != Kind::Object {
             return self.reject(id, "an object");
         }
+        self.remove_duplicates(id);
         let mut next = self.first(id);
         while let Some(context) = next {
             next = self.next(context);
@@ -238,7 +263,7 @@ impl Check<'_, '_> {
     pub(super) fn image(&mut self, id: NodeId) {
         if self.kind(id) != Kind::Object {
             self.reject(id, "an object");
-        } else if let Some(interface) = debug_meta::interface_of(self.node(id)) {
+        } else if let Shape::Object(interface) = debug_meta::attributes_of(self.node(id)).shape {
             self.object(id, interface);
         }
     }

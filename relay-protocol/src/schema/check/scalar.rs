@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use uuid::Uuid;
 
 use super::Check;
-use crate::payload::{Kind, MetaError, NodeId, Value};
+use crate::payload::{Kind, MetaError, NodeId, NodeRef, Value};
 use crate::schema::{Address, MetricUnit, Shape, Timestamp};
 use crate::{EventType, Level, SpanId, SpanStatus};
 
@@ -95,24 +95,7 @@ impl Check<'_, '_> {
     }
 
     fn lenient(&mut self, id: NodeId) {
-        let node = self.node(id);
-        let text = match node.kind() {
-            Kind::Bool if node.as_bool() == Some(true) => Some("True".to_owned()),
-            Kind::Bool => Some("False".to_owned()),
-            Kind::Number => {
-                let number = node.number().unwrap_or_default();
-                match node.as_f64() {
-                    _ if is_whole(number) => Some(number.to_owned()),
-                    // Beyond 2^53 a double no longer tells whole numbers apart.
-                    Some(float) if float.abs() < 9_007_199_254_740_992.0 => {
-                        Some((float.trunc() as i64).to_string())
-                    }
-                    _ => None,
-                }
-            }
-            _ => None,
-        };
-        match text {
+        match lenient(self.node(id)) {
             Some(text) => self.payload.set(id, &text),
             None => self.reject(id, "a primitive value"),
         }
@@ -134,7 +117,8 @@ impl Check<'_, '_> {
 
     fn signed(&mut self, id: NodeId) {
         let node = self.node(id);
-        if node.as_i64().is_some() {
+        // `-0` is a float to many readers.
+        if node.as_i64().is_some() && node.number() != Some("-0") {
             return;
         }
         match node.as_f64() {
@@ -247,6 +231,26 @@ impl Check<'_, '_> {
             Ok(address) => self.payload.set(id, &address.to_string()),
             Err(error) => self.payload.reject(id, MetaError::invalid(&error.to_string())),
         }
+    }
+}
+
+/// The text of a boolean or number where a text is expected.
+pub(super) fn lenient(node: NodeRef<'_>) -> Option<String> {
+    match node.kind() {
+        Kind::Bool if node.as_bool() == Some(true) => Some("True".to_owned()),
+        Kind::Bool => Some("False".to_owned()),
+        Kind::Number => {
+            let number = node.number().unwrap_or_default();
+            match node.as_f64() {
+                _ if is_whole(number) => Some(number.to_owned()),
+                // Beyond 2^53 a double no longer tells whole numbers apart.
+                Some(float) if float.abs() < 9_007_199_254_740_992.0 => {
+                    Some((float.trunc() as i64).to_string())
+                }
+                _ => None,
+            }
+        }
+        _ => None,
     }
 }
 

@@ -1,6 +1,6 @@
 use serde_json::Value;
 
-use crate::schema::{Characters, List, Map, Pii, SpanLink, interface};
+use crate::schema::{Characters, List, Map, Pii, Shape, SpanLink, interface};
 use crate::{SpanId, SpanStatus, TraceId};
 
 interface! {
@@ -29,7 +29,7 @@ interface! {
         /// Whether it was sampled.
         sampled: bool = "sampled" { pii: Pii::No };
         /// Anything else about it.
-        data: Map<Value> = "data" { pii: Pii::Maybe };
+        data: Map<Value> = "data" { shape: Shape::Conventional, pii: Pii::Maybe };
         /// Spans that it has to do with.
         links: List<SpanLink> = "links" { pii: Pii::Maybe };
     }
