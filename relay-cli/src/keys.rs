@@ -9,8 +9,8 @@ use std::time::Duration;
 use relay_compression::ContentEncoding;
 
 use self::Field::{
-    AtLeastOne, Bytes, Count, Encoding, Flag, Folder, Header, Limit, MayCount, MaySeconds, Name,
-    Names, OffSeconds, Path, Room, Seconds,
+    AtLeastOne, Bytes, Count, Encoding, Flag, FlagOrName, Folder, Header, Limit, MayCount,
+    MaySeconds, Name, Names, OffSeconds, Path, Room, Seconds,
 };
 use crate::byte_size::ByteSize;
 use crate::settings::Settings;
@@ -125,6 +125,9 @@ pub(crate) static KEYS: &[Key] = &[
     key("spool.max_age", |s| Seconds(&mut s.server.spool.max_age))
         .once("spool.envelopes.max_envelope_delay_secs"),
     key("spool.when_full", |s| Name(&mut s.server.spool.when_full)),
+    key("outcomes.emit_outcomes", |s| FlagOrName(&mut s.server.outcomes.emit)),
+    key("aggregator.bucket_interval", |s| Seconds(&mut s.server.outcomes.bucket_interval)),
+    key("aggregator.initial_delay", |s| Seconds(&mut s.server.outcomes.initial_delay)),
     key("capture.max_size", |s| Room(&mut s.server.capture.max_size)),
     key("logging.level", |s| Name(&mut s.logging.level)).or("RELAY_LOG_LEVEL"),
     key("logging.format", |s| Name(&mut s.logging.format)).or("RELAY_LOG_FORMAT"),
@@ -204,6 +207,8 @@ impl InvalidValue {
 /// A setting's place, by the grammar of its value.
 enum Field<'a> {
     Flag(&'a mut bool),
+    /// `true`, `false`, or a text.
+    FlagOrName(&'a mut dyn Text),
     Count(&'a mut dyn Number),
     AtLeastOne(&'a mut usize),
     /// A number, or none.
@@ -234,6 +239,11 @@ impl Field<'_> {
             Flag(flag) => match value {
                 Value::Bool(value) => *flag = *value,
                 other => return Err(InvalidValue::expected("true or false", other)),
+            },
+            FlagOrName(name) => match value {
+                Value::Bool(flag) => name.set(&flag.to_string())?,
+                Value::Text(text) => name.set(text)?,
+                other => return Err(InvalidValue::expected("true, false or a text", other)),
             },
             Count(count) => count.set(integer(value)?)?,
             AtLeastOne(count) => *count = at_least_one(value)?,
@@ -286,6 +296,8 @@ impl Field<'_> {
     fn show(self) -> String {
         match self {
             Flag(flag) => flag.to_string(),
+            // Bare: a flag is no text, and a text that is none needs no quotes.
+            FlagOrName(name) => name.show(),
             Count(count) => count.show(),
             AtLeastOne(count) => count.to_string(),
             MayCount(count) | Limit(count) => count.map_or_else(null, |count| count.to_string()),
@@ -497,6 +509,12 @@ mod tests {
                 "4294967296 bytes need a unit, as in 10GiB",
             ),
             ("limits.max_connections", Value::Integer(0), "must be at least 1"),
+            ("outcomes.emit_outcomes", text(), "expected true, false or as_client_reports"),
+            (
+                "outcomes.emit_outcomes",
+                Value::Integer(1),
+                "expected true, false or a text, found the number 1",
+            ),
             (
                 "logging.level",
                 Value::Text(String::new()),
@@ -518,6 +536,15 @@ mod tests {
             Ok("4096MiB")
         );
         assert_eq!(set("limits.max_event_size", Value::Integer(1 << 20)).as_deref(), Ok("1MiB"));
+    }
+
+    #[test]
+    fn a_setting_may_be_a_flag_or_a_text() {
+        for value in [Value::Bool(true), Value::Text("true".into())] {
+            assert_eq!(set("outcomes.emit_outcomes", value).as_deref(), Ok("true"));
+        }
+        let name = Value::Text("as_client_reports".into());
+        assert_eq!(set("outcomes.emit_outcomes", name).as_deref(), Ok("as_client_reports"));
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub(crate) fn run(overrides: &Overrides) -> Result<(), Failure> {
     tracing::info!(
         recovered = stats.recovered,
         received = stats.received,
+        made = stats.made,
         delivered = stats.delivered,
         discarded = stats.discarded_total(),
         waiting = stats.waiting,

@@ -224,7 +224,7 @@ fn record_json(record: &Stored, target: &str) -> serde_json::Value {
         "received": timestamp(meta.received),
         "event_id": meta.event_id,
         "item_count": meta.item_count,
-        "items": counts(&meta.items).map_or_else(|| json!(meta.items), |counts| json!(counts)),
+        "items": serde_json::from_str(&meta.items).unwrap_or_else(|_| json!(meta.items)),
         "encoding": meta.encoding,
         "size": size,
         "body_size": body_size,
@@ -234,9 +234,15 @@ fn record_json(record: &Stored, target: &str) -> serde_json::Value {
     })
 }
 
-/// The items of a record by category, as the server writes them.
+/// How many items a record has by category, of what the server writes of them.
 fn counts(items: &str) -> Option<BTreeMap<String, u64>> {
-    serde_json::from_str(items).ok()
+    let items: BTreeMap<String, serde_json::Value> = serde_json::from_str(items).ok()?;
+    // A number, or an object where that is not all.
+    let counts = items.into_iter().map(|(category, items)| {
+        let count = items.as_u64().or_else(|| items.get("items")?.as_u64());
+        count.map(|count| (category, count))
+    });
+    counts.collect()
 }
 
 /// The same for people: `2 attachment+attachment_item, 1 error`.

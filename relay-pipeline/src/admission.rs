@@ -134,7 +134,7 @@ impl<'a> Verdicts<'a> {
     }
 
     fn by_category(&mut self, item: &Item) -> Option<&'a RateLimit> {
-        enforced(item).iter().find_map(|category| self.find(category))
+        enforced(&quantities(item)).iter().find_map(|category| self.find(category))
     }
 
     fn attachment_limit(&self) -> Option<&'a RateLimit> {

@@ -41,12 +41,12 @@ pub fn quantities(item: &Item) -> Quantities {
     .quantities()
 }
 
-/// The categories of an item that rate limits are enforced for: not the indexed ones, which only count what
-/// is stored.
-pub fn enforced(item: &Item) -> DataCategories {
+/// The categories of what counts this much that rate limits are enforced for: not the indexed ones, which only
+/// count what is stored.
+pub fn enforced(quantities: &Quantities) -> DataCategories {
     let indexed =
         [DataCategory::TransactionIndexed, DataCategory::SpanIndexed, DataCategory::ProfileIndexed];
-    let categories = quantities(item).categories();
+    let categories = quantities.categories();
     categories.iter().filter(|category| !indexed.contains(category)).collect()
 }
 

@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use crate::body::BodyError;
 use crate::budget::{OverBudget, Reservation};
-use crate::ledger::{Entry, Loss};
+use crate::ledger::Loss;
 use crate::record::{Items, headers_to_text};
 use crate::rejection::{QueueError, RETRY_AFTER_OVERLOAD, Rejection};
 use crate::relay::Relay;
@@ -178,24 +178,22 @@ impl CaptureStore {
         (key, project): (ProjectKey, u64),
         headers: &HeaderMap,
         received: SystemTime,
-        entry: Entry<'_>,
     ) -> Result<(), Rejection> {
-        let items = envelope.items().len() as u64;
+        let items = Items::of(envelope.items());
         let meta = Meta {
             target: self.target,
             project,
             key: key.as_str().to_owned(),
             received,
             event_id: envelope.header().event_id.map(|id| EventId::from(id).to_string()),
-            item_count: u32::try_from(items).unwrap_or(u32::MAX),
-            items: Items::of(envelope.items()).to_text(),
+            item_count: u32::try_from(items.count()).unwrap_or(u32::MAX),
+            items: items.to_text(),
             encoding: "identity".to_owned(),
             // Nothing is sent from here; but what is exported may be, by another relay.
             headers: headers_to_text(headers),
         };
         let record = NewRecord { meta, body: envelope.encode() };
-        // From here on it is accounted for below, whatever becomes of the request.
-        entry.arrived();
+        // It is accounted for below, whatever becomes of the request.
         let (relay, arrived) = (Arc::clone(relay), Arc::clone(&self.arrived));
         let (tell, told) = oneshot::channel();
         self.spool.append(vec![record], move |appended| {
@@ -208,7 +206,7 @@ impl CaptureStore {
                 Err(_) => Err((Loss::SpoolFailed, Rejection::Queue(QueueError::Spool))),
             };
             if let Err((loss, _)) = &kept {
-                relay.ledger.lost(items, loss);
+                relay.ledger.discard(None, &items, loss);
             }
             arrived.notify_waiters();
             // A client that has gone is told nothing.

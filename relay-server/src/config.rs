@@ -32,6 +32,8 @@ pub struct Config {
     pub spool: Spool,
     /// Senders whose envelopes go elsewhere than to `upstream`, to one target or to several.
     pub fan_out: Vec<FanOut>,
+    /// What the upstream is told of what is discarded here.
+    pub outcomes: Outcomes,
     /// How much [`Mode::Capture`] keeps.
     pub capture: Capture,
     /// Resumable uploads.
@@ -56,6 +58,7 @@ impl Default for Config {
             limits: Limits::default(),
             spool: Spool::default(),
             fan_out: Vec::new(),
+            outcomes: Outcomes::default(),
             capture: Capture::default(),
             upload: Upload::default(),
             tunnel: Tunnel::default(),
@@ -588,6 +591,71 @@ pub enum FanOutError {
     /// The same target twice.
     #[error("a target DSN is named twice")]
     Twice,
+}
+
+/// What the upstream is told of what is discarded here (`outcomes.*` and `aggregator.*` of `config.yml`).
+#[derive(Debug, Clone)]
+pub struct Outcomes {
+    /// Whether it is told, and how.
+    pub emit: EmitOutcomes,
+    /// What is discarded within such a time is told together; a second at least.
+    pub bucket_interval: Duration,
+    /// From the first of what is discarded until that is told.
+    pub initial_delay: Duration,
+}
+
+impl Default for Outcomes {
+    fn default() -> Self {
+        Self {
+            emit: EmitOutcomes::AsClientReports,
+            bucket_interval: Duration::from_secs(10),
+            initial_delay: Duration::from_secs(30),
+        }
+    }
+}
+
+/// In which form the upstream is told of what is discarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum EmitOutcomes {
+    /// Not at all.
+    Nothing,
+    /// In client reports, as an SDK does it.
+    #[default]
+    AsClientReports,
+    /// In metrics, which only relays that trust each other do; in all modes that there are so far, in client reports.
+    AsMetrics,
+}
+
+impl EmitOutcomes {
+    /// The value in `config.yml`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Nothing => "false",
+            Self::AsClientReports => "as_client_reports",
+            Self::AsMetrics => "true",
+        }
+    }
+}
+
+impl std::fmt::Display for EmitOutcomes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A text is no [`EmitOutcomes`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected true, false or as_client_reports")]
+pub struct ParseEmitOutcomesError;
+
+impl FromStr for EmitOutcomes {
+    type Err = ParseEmitOutcomesError;
+
+    fn from_str(text: &str) -> Result<Self, ParseEmitOutcomesError> {
+        let known = [Self::Nothing, Self::AsClientReports, Self::AsMetrics];
+        known.into_iter().find(|known| known.as_str() == text).ok_or(ParseEmitOutcomesError)
+    }
 }
 
 /// How much [`Mode::Capture`] keeps (`capture.*` of `config.yml`).

@@ -35,12 +35,13 @@ use crate::config::Limits;
 use crate::foreign::Foreign;
 use crate::ingest::Sender;
 use crate::multipart::FormLimits;
+use crate::record::Items;
 use crate::rejection::Rejection;
 use crate::relay::Relay;
 use crate::reply::{Reply, empty, json, reply, text};
 
 /// What the relay calls itself where it speaks as a client, in items of its own making.
-const OWN_CLIENT: &str = concat!("sentry.relay/", env!("CARGO_PKG_VERSION"));
+pub(crate) const OWN_CLIENT: &str = concat!("sentry.relay/", env!("CARGO_PKG_VERSION"));
 
 /// The paths that bring envelopes, or what can be made one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +101,7 @@ pub(crate) struct Bundle {
     pub(crate) envelopes: Vec<Envelope>,
     pub(crate) memory: Reservation,
     /// Files that came along and were too large to keep: they owe an outcome.
-    pub(crate) left_out: usize,
+    pub(crate) left_out: Items,
 }
 
 impl Endpoint {
@@ -228,7 +229,7 @@ impl Request<'_> {
 
 impl Bundle {
     fn new(envelopes: Vec<Envelope>, memory: Reservation) -> Self {
-        Self { envelopes, memory, left_out: 0 }
+        Self { envelopes, memory, left_out: Items::default() }
     }
 
     /// Each envelope with its share of what they occupy.

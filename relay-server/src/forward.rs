@@ -10,6 +10,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use relay_compression::ContentEncoding;
+use relay_protocol::DataCategories;
 use relay_quotas::RateLimits;
 use relay_spool::{RecordId, Spool, SpoolError};
 use tokio::sync::oneshot;
@@ -72,7 +73,7 @@ fn held_back(upstream: &Upstream, record: &Record) -> Option<Instant> {
     let on_all =
         limits.iter().filter(|limit| limit.categories.is_empty() && limit.namespaces.is_empty());
     let on_all = on_all.filter_map(|limit| limit.remaining(now)).max();
-    let by_item = record.items.groups().map(|(categories, _)| {
+    let by_item = record.items.groups().map(|categories| {
         categories.iter().filter_map(|category| limits.active(category, now)?.remaining(now)).max()
     });
     let by_item = by_item.collect::<Option<Vec<_>>>().and_then(|waits| waits.into_iter().min());
@@ -242,7 +243,7 @@ fn settle(
     let queue = &upstream.queue;
     let now = Instant::now();
     let lost = |record: Box<Record>, loss: Loss| {
-        queue.settled(record, |ledger, items| ledger.lost(items, &loss))
+        queue.settled(record, |ledger, recipient, items| ledger.discard(recipient, items, &loss))
     };
     let change = match verdict(answer, SystemTime::now()) {
         Verdict::Delivered => {
@@ -276,13 +277,13 @@ fn settle(
             // First: whoever sees that the envelope is settled must find the limits in force.
             learn(upstream, &record, limits.clone());
             let at = SystemTime::now();
-            let limited = record.items.groups().filter(|(categories, _)| {
+            let is_limited = |categories: DataCategories| {
                 categories.iter().any(|category| limits.active(category, at).is_some())
-            });
-            let limited = limited.map(|(_, count)| u64::from(count)).sum();
-            queue.settled(record, |ledger, items| {
-                ledger.lost(limited, &Loss::LimitedUpstream);
-                ledger.delivered(items - limited);
+            };
+            queue.settled(record, |ledger, recipient, items| {
+                let limited = items.select(is_limited);
+                ledger.discard(recipient, &limited, &Loss::LimitedUpstream);
+                ledger.delivered(items.count() - limited.count());
             })
         }
         Verdict::Reencode => match step_below(parcel.body.encoding) {

@@ -12,17 +12,16 @@ use relay_auth::{AuthError, AuthHeader, Credentials};
 use relay_compression::{ContentEncoding, Encoder, Level};
 use relay_dsn::ProjectKey;
 use relay_envelope::{AttachmentType, Envelope, EnvelopeHeader, Item, ItemType, Trace};
-use relay_pipeline::Admission;
+use relay_pipeline::{Admission, ItemTooLarge};
 use relay_protocol::{DiscardReason, EventId, ItemKind};
 use relay_quotas::RateLimits;
-use relay_spool::RecordId;
 
 use crate::budget::Reservation;
 use crate::endpoint::{Endpoint, PathParameters, Request};
 use crate::foreign::Wrapping;
 use crate::ledger::Loss;
 use crate::meta::RequestMeta;
-use crate::record::{Body, Items, Record, common_headers};
+use crate::record::{Items, Record, common_headers};
 use crate::rejection::{BadProjectId, Mismatch, QueueError, Rejection};
 use crate::relay::{Relay, Worker};
 use crate::storing::{self, Prepared};
@@ -56,7 +55,7 @@ pub(crate) async fn ingest(
     };
 
     let request = Request { relay, path, head, body, encoding };
-    let (sender, bundle) = match credentials {
+    let (sender, mut bundle) = match credentials {
         None => endpoint.sender_of(request).await?,
         Some(credentials) => {
             let bundle = endpoint.read(request, &credentials).await?;
@@ -69,7 +68,7 @@ pub(crate) async fn ingest(
     };
     let meta = RequestMeta::new(&head.headers, peer, &relay.config.forwarded);
     let mut event_id = None;
-    let left_out = bundle.left_out;
+    let left_out = std::mem::take(&mut bundle.left_out);
     for (envelope, memory) in bundle.into_parts() {
         let accepted = take_in(worker, &meta, &sender, envelope, memory).await?;
         if endpoint.tells_of_limits() {
@@ -77,7 +76,10 @@ pub(crate) async fn ingest(
         }
         event_id = accepted.event_id;
     }
-    account_for_left_out(relay, &sender, left_out);
+    // Their sender is not told of them, so that they are accounted for once the rest is accepted: who is refused sends
+    // them again.
+    let loss = Loss::Policy(DiscardReason::TooLarge(ItemKind::Attachment));
+    leave_out(relay, &sender, &left_out, &loss);
     Ok(event_id)
 }
 
@@ -110,7 +112,7 @@ async fn take_in(
     let now = SystemTime::now();
     let copies = copy(relay, keep_known(relay, envelope, sender), sender, now);
     let limits = limits_to_tell(&copies);
-    check_sizes(relay, &copies)?;
+    check_sizes(relay, &copies, sender)?;
     let copies: Vec<Addressed<'_>> =
         copies.into_iter().filter(|copy| !copy.admission.admitted.items().is_empty()).collect();
     if !copies.is_empty() {
@@ -136,6 +138,15 @@ struct Addressed<'a> {
     admission: Admission,
 }
 
+impl Addressed<'_> {
+    /// Accounts for its items, which go nowhere.
+    fn discard(&self, relay: &Relay, sender: &Sender, loss: &Loss) {
+        let (key, project) = (sender.credentials.key, sender.project);
+        let recipient = self.target.map(|target| target.recipient(key, project));
+        relay.ledger.discard(recipient, &Items::of(self.admission.admitted.items()), loss);
+    }
+}
+
 /// A copy of the envelope for each of its targets, and of each what its limits admit.
 fn copy<'a>(
     relay: &'a Relay,
@@ -155,7 +166,9 @@ fn copy<'a>(
         let limits = relay.upstream(target).learned.of(key);
         let mut admission = relay_pipeline::admit(envelope, &limits, now);
         for item in std::mem::take(&mut admission.discarded) {
-            relay.ledger.rejected(1, &Loss::Policy(item.reason));
+            let items = Items::counted([item.quantities]);
+            let recipient = target.recipient(sender.credentials.key, sender.project);
+            relay.ledger.discard(Some(recipient), &items, &Loss::Policy(item.reason));
         }
         Addressed { target: Some(target), admission }
     });
@@ -228,43 +241,47 @@ fn check_dsn(
 /// Without `routing.accept_unknown_items` what we do not know is dropped, and the sender is not told.
 fn keep_known(relay: &Relay, mut envelope: Envelope, sender: &Sender) -> Envelope {
     if !relay.config.accept_unknown_items {
-        let before = envelope.items().len();
+        let mut unknown = Vec::new();
         envelope.retain(|item| {
-            !matches!(item.ty(), ItemType::Other(_))
-                && !matches!(item.attachment_type(), Some(AttachmentType::Other(_)))
+            let is_known = !matches!(item.ty(), ItemType::Other(_))
+                && !matches!(item.attachment_type(), Some(AttachmentType::Other(_)));
+            if !is_known {
+                unknown.push(relay_pipeline::quantities(item));
+            }
+            is_known
         });
-        let targets = relay.targets(sender.credentials.key, sender.project).len().max(1);
-        let unknown = ((before - envelope.items().len()) * targets) as u64;
-        relay.ledger.received(unknown);
-        relay.ledger.rejected(unknown, &Loss::UnknownType);
+        leave_out(relay, sender, &Items::counted(unknown), &Loss::UnknownType);
     }
     envelope
 }
 
-/// Files of a form that were over their limit and are not in its envelope. Their sender is not told of them, so that
-/// they are accounted for once the rest is accepted: who is refused sends them again.
-fn account_for_left_out(relay: &Relay, sender: &Sender, files: usize) {
-    if files == 0 {
-        return;
+/// Accounts for items that came along and are not in the envelope any more, once for each target.
+fn leave_out(relay: &Relay, sender: &Sender, items: &Items, loss: &Loss) {
+    let (key, project) = (sender.credentials.key, sender.project);
+    let targets = relay.targets(key, project);
+    relay.ledger.received(items.count() * targets.len().max(1) as u64);
+    if targets.is_empty() {
+        relay.ledger.discard(None, items, loss);
     }
-    let targets = relay.targets(sender.credentials.key, sender.project).len().max(1);
-    let files = (files * targets) as u64;
-    relay.ledger.received(files);
-    relay.ledger.rejected(files, &Loss::Policy(DiscardReason::TooLarge(ItemKind::Attachment)));
+    for target in targets {
+        relay.ledger.discard(Some(target.recipient(key, project)), items, loss);
+    }
 }
 
-fn check_sizes(relay: &Relay, copies: &[Addressed<'_>]) -> Result<(), Rejection> {
-    let admitted = || copies.iter().map(|copy| &copy.admission.admitted);
+fn check_sizes(
+    relay: &Relay,
+    copies: &[Addressed<'_>],
+    sender: &Sender,
+) -> Result<(), ItemTooLarge> {
     let limits = &relay.config.limits.items;
-    for envelope in admitted() {
-        if let Err(too_large) = relay_pipeline::check_sizes(envelope, limits) {
-            let reason = DiscardReason::TooLarge(too_large.kind);
-            let items: usize = admitted().map(|envelope| envelope.items().len()).sum();
-            relay.ledger.rejected(items as u64, &Loss::Policy(reason));
-            return Err(too_large.into());
-        }
+    let checked = copies.iter().map(|copy| &copy.admission.admitted);
+    let checked = checked.map(|envelope| relay_pipeline::check_sizes(envelope, limits));
+    let too_large = checked.collect::<Result<(), _>>();
+    if let Err(ItemTooLarge { kind }) = &too_large {
+        let loss = Loss::Policy(DiscardReason::TooLarge(*kind));
+        copies.iter().for_each(|copy| copy.discard(relay, sender, &loss));
     }
-    Ok(())
+    too_large
 }
 
 /// Puts the copies where they wait: to be looked at, or to be forwarded. When this returns they are where
@@ -277,8 +294,6 @@ async fn hand_over(
     memory: Reservation,
 ) -> Result<(), Rejection> {
     let relay = &worker.relay;
-    let items: usize = copies.iter().map(|copy| copy.admission.admitted.items().len()).sum();
-    let entry = relay.ledger.enter(items as u64);
     if let Some(store) = relay.captured() {
         let envelope = copies.into_iter().map(|copy| copy.admission.admitted).next();
         let mut envelope = envelope.unwrap_or_default();
@@ -286,13 +301,17 @@ async fn hand_over(
         if !sender.is_own_word {
             envelope.header_mut().dsn = Some(store.dsn(sender_of));
         }
-        let headers = upstream_headers(envelope.header(), &sender.credentials, sender_of.0);
-        return store.keep(relay, envelope, sender_of, &headers, received, entry).await;
+        let headers = upstream_headers(envelope.header(), sender_of.0);
+        return store.keep(relay, envelope, sender_of, &headers, received).await;
     }
-    match prepare(worker, copies, sender, received, memory).await {
-        Ok(records) => storing::store(worker, records, entry).await.map_err(Rejection::Queue),
+    let mut underway = Underway { relay, sender, copies: copies.into_iter(), records: Vec::new() };
+    match underway.prepare(worker, received, memory).await {
+        Ok(()) => {
+            let records = std::mem::take(&mut underway.records);
+            storing::store(worker, records).await.map_err(Rejection::Queue)
+        }
         Err(error) => {
-            entry.refused(match error {
+            underway.discard(match error {
                 QueueError::Encoding => &Loss::Unreadable,
                 _ => &Loss::QueueFull,
             });
@@ -301,60 +320,76 @@ async fn hand_over(
     }
 }
 
-/// Makes of each copy a record for its target, paid for from what the request holds of the budget.
-async fn prepare(
-    worker: &Arc<Worker>,
-    copies: Vec<Addressed<'_>>,
-    sender: &Sender,
-    received: SystemTime,
-    mut memory: Reservation,
-) -> Result<Vec<Prepared>, QueueError> {
-    let relay = &worker.relay;
-    let (key, project) = (sender.credentials.key, sender.project);
-    let mut records = Vec::with_capacity(copies.len());
-    for Addressed { target, admission } in copies {
-        let Some(target) = target else { continue };
-        let mut envelope = admission.admitted;
-        let (target_key, target_project) = target.address.address(key, project);
-        address(&mut envelope, &target.address, sender, target_key);
-        let encoding = relay.upstream(target).encoding.current();
-        let items = Items::of(envelope.items());
-        let wrapping = Wrapping::of(envelope.items());
-        let event_id = envelope.header().event_id.map(|id| EventId::from(id).to_string());
-        let headers = upstream_headers(envelope.header(), &sender.credentials, target_key);
-        let bytes = compress(worker, envelope, encoding).await?;
-        let stored_size = bytes.len();
-        let record = Record {
-            id: RecordId::default(),
-            lane: target.lane,
-            worker: Some(worker.index),
-            key: target_key,
-            project: target_project,
-            received,
-            items,
-            headers,
-            stored_size,
-            stored_encoding: encoding,
-            body: Some(Body { bytes, encoding }),
-            fallback: None,
-            wrapping,
-            memory: memory.split_off(0),
-            attempts: 0,
-            refused_since: None,
-        };
-        let occupied = record.occupied() + stored_size;
-        records.push((target.clone(), Box::new(record), event_id, occupied));
+/// Copies on the way to where they wait. Dropped on the way, as happens when a client hangs up, they are accounted for.
+struct Underway<'a> {
+    relay: &'a Relay,
+    sender: &'a Sender,
+    copies: std::vec::IntoIter<Addressed<'a>>,
+    /// What has been made of copies.
+    records: Vec<Prepared>,
+}
+
+impl Drop for Underway<'_> {
+    fn drop(&mut self) {
+        self.discard(&Loss::Disconnected);
     }
-    memory
-        .grow_to(records.iter().map(|(.., occupied)| occupied).sum())
-        .map_err(|_| QueueError::Full)?;
-    Ok(records
-        .into_iter()
-        .map(|(target, mut record, event_id, occupied)| {
-            record.memory = memory.split_off(occupied);
-            Prepared { target, record, event_id }
-        })
-        .collect())
+}
+
+impl Underway<'_> {
+    /// Makes of each copy a record for its target, paid for from what the request holds of the budget.
+    async fn prepare(
+        &mut self,
+        worker: &Arc<Worker>,
+        received: SystemTime,
+        mut memory: Reservation,
+    ) -> Result<(), QueueError> {
+        let sender = self.sender;
+        let (key, project) = (sender.credentials.key, sender.project);
+        self.records.reserve_exact(self.copies.len());
+        for Addressed { target, admission } in self.copies.by_ref() {
+            let Some(target) = target else { continue };
+            let mut envelope = admission.admitted;
+            let (target_key, target_project) = target.address.address(key, project);
+            address(&mut envelope, &target.address, sender, target_key);
+            let encoding = self.relay.upstream(target).encoding.current();
+            let mut record = Record::new(
+                target.lane,
+                (target_key, target_project),
+                received,
+                Items::of(envelope.items()),
+                upstream_headers(envelope.header(), target_key),
+                memory.split_off(0),
+            );
+            let event_id = envelope.header().event_id.map(|id| EventId::from(id).to_string());
+            record.worker = Some(worker.index);
+            record.wrapping = Wrapping::of(envelope.items());
+            // First, so that its items are not forgotten while it is compressed.
+            let record = Box::new(record);
+            self.records.push(Prepared { target: target.clone(), record, event_id });
+            let bytes = compress(worker, envelope, encoding).await?;
+            if let Some(Prepared { record, .. }) = self.records.last_mut() {
+                record.set_body(bytes, encoding);
+            }
+        }
+        let occupied = |record: &Record| record.occupied() + record.stored_size;
+        let together = self.records.iter().map(|prepared| occupied(&prepared.record)).sum();
+        memory.grow_to(together).map_err(|_| QueueError::Full)?;
+        for Prepared { record, .. } in &mut self.records {
+            record.memory = memory.split_off(occupied(record));
+        }
+        Ok(())
+    }
+
+    /// Accounts for all that has not got to where it waits.
+    fn discard(&mut self, loss: &Loss) {
+        for copy in self.copies.by_ref() {
+            copy.discard(self.relay, self.sender, loss);
+        }
+        for Prepared { target, record, .. } in self.records.drain(..) {
+            let recipient = target.recipient(record.key, record.project);
+            self.relay.ledger.discard(Some(recipient), &record.items, loss);
+        }
+    }
 }
 
 /// Writes the target into the envelope's own header.
@@ -399,14 +434,12 @@ async fn compress(
 }
 
 /// The headers of the request to the upstream, all but those about the body (`spec/ingest.md` 9.2).
-fn upstream_headers(
-    header: &EnvelopeHeader,
-    credentials: &Credentials,
-    target_key: ProjectKey,
-) -> HeaderMap {
+pub(crate) fn upstream_headers(header: &EnvelopeHeader, target_key: ProjectKey) -> HeaderMap {
     let mut headers = common_headers();
-    let version = header.version.unwrap_or(credentials.version);
-    let auth = AuthHeader::new(target_key).version(version).client(header.client.as_deref());
+    let mut auth = AuthHeader::new(target_key).client(header.client.as_deref());
+    if let Some(version) = header.version {
+        auth = auth.version(version);
+    }
     headers.insert(HeaderName::from_static("x-sentry-auth"), auth.into());
     for (name, value) in [
         (HeaderName::from_static("x-forwarded-for"), &header.forwarded_for),

@@ -188,13 +188,16 @@ impl Lane {
         self.later.remove(&key).map(|(_, record)| record)
     }
 
-    /// Takes out what was received before `before`; how many items that were.
-    pub(crate) fn drop_older(&mut self, before: SystemTime) -> u64 {
-        let old = self.ready.extract_if(.., |_, record| record.received < before);
-        let mut items = old.map(|(_, record)| record.item_count()).sum();
-        let late = self.later.extract_if(.., |_, (_, record)| record.received < before);
-        items += late.map(|(_, (_, record))| record.item_count()).sum::<u64>();
-        items
+    /// Drops what is `unwanted` of that which stands here, and shows it to `gone`.
+    pub(crate) fn drop_where(
+        &mut self,
+        unwanted: impl Fn(&Record) -> bool,
+        mut gone: impl FnMut(&Record),
+    ) {
+        let ready = self.ready.extract_if(.., |_, record| unwanted(record));
+        ready.for_each(|(_, record)| gone(&record));
+        let later = self.later.extract_if(.., |_, (_, record)| unwanted(record));
+        later.for_each(|(_, (_, record))| gone(&record));
     }
 
     /// What waits after an attempt may be tried at once.

@@ -1,17 +1,21 @@
-//! The ledger: what became of every item. Received = delivered + waiting + discarded, at any time.
+//! The ledger: what became of every item. What came = delivered + waiting + discarded, at any time.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 use http::StatusCode;
 use relay_protocol::DiscardReason;
 
+use crate::record::Items;
+use crate::reports::{Recipient, Reports};
+
 /// Counts of envelope items since the relay started.
 ///
-/// `recovered + received == delivered + waiting + discarded` holds whenever no request is in the middle of its way. An
-/// item that goes to several targets counts once for each.
+/// `recovered + received + made == delivered + waiting + discarded` holds whenever nothing is just moving from one to
+/// another. An item that goes to several targets counts once for each.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Stats {
@@ -19,12 +23,16 @@ pub struct Stats {
     pub recovered: u64,
     /// In envelopes that could be read, from authenticated senders.
     pub received: u64,
+    /// Made here: the client reports that tell the upstream of what was discarded.
+    pub made: u64,
     /// Taken by the upstream.
     pub delivered: u64,
-    /// In the queue, on their way, or captured.
+    /// Being taken in, in the queue, on their way, or captured.
     pub waiting: u64,
     /// By reason: `rate_limited:<code>`, `too_large:<type>`, `upstream_refused:<status>`, …
     pub discarded: BTreeMap<String, u64>,
+    /// How often something was discarded that no client report tells of, because they would have become too many.
+    pub unreported: u64,
     /// What is in the spool, how long its commits take, and what is wrong with it; `None` without one.
     pub spool: Option<relay_spool::Status>,
 }
@@ -32,7 +40,8 @@ pub struct Stats {
 impl Stats {
     /// Whether every item is accounted for.
     pub fn adds_up(&self) -> bool {
-        self.recovered + self.received == self.delivered + self.waiting + self.discarded_total()
+        self.recovered + self.received + self.made
+            == self.delivered + self.waiting + self.discarded_total()
     }
 
     /// The sum over all reasons.
@@ -42,7 +51,7 @@ impl Stats {
 }
 
 /// Why items left the relay other than towards the upstream.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Loss {
     /// Decided on the way in.
     Policy(DiscardReason),
@@ -102,39 +111,63 @@ impl fmt::Display for Loss {
     }
 }
 
+impl Loss {
+    /// Whether the upstream is told of it in a client report.
+    pub(crate) fn is_reported(&self) -> bool {
+        match self {
+            Self::Policy(_)
+            | Self::UnknownType
+            | Self::QueueFull
+            | Self::Expired
+            | Self::SpoolFull
+            | Self::SpoolFailed
+            | Self::Damaged
+            | Self::Unreadable
+            | Self::Refused(_)
+            | Self::Shutdown
+            | Self::Disconnected
+            | Self::Purged => true,
+            // It knows; it may still come from elsewhere; there is nobody to be told.
+            Self::LimitedUpstream | Self::Exported | Self::CaptureFull => false,
+        }
+    }
+}
+
 /// Where every item is entered when it comes and when it goes.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     recovered: AtomicU64,
     received: AtomicU64,
+    made: AtomicU64,
     delivered: AtomicU64,
     waiting: AtomicU64,
     discarded: Mutex<BTreeMap<String, u64>>,
+    /// What the upstream is to be told of.
+    pub(crate) reports: Reports,
 }
 
 impl Ledger {
+    /// An empty one.
+    pub(crate) fn new(reports: Reports) -> Self {
+        Self { reports, ..Self::default() }
+    }
+
     /// Items that waited when the relay started.
     pub(crate) fn recovered(&self, items: u64) {
         self.recovered.fetch_add(items, Ordering::Relaxed);
         self.waiting.fetch_add(items, Ordering::Relaxed);
     }
 
+    /// Items that came in. From here on they wait, until they are delivered or discarded.
     pub(crate) fn received(&self, items: u64) {
         self.received.fetch_add(items, Ordering::Relaxed);
-    }
-
-    /// Items that were turned away before they waited anywhere.
-    pub(crate) fn rejected(&self, items: u64, loss: &Loss) {
-        if items > 0 {
-            let mut discarded = self.discarded.lock().unwrap_or_else(PoisonError::into_inner);
-            *discarded.entry(loss.to_string()).or_default() += items;
-        }
-    }
-
-    /// Items that are about to wait.
-    pub(crate) fn enter(&self, items: u64) -> Entry<'_> {
         self.waiting.fetch_add(items, Ordering::Relaxed);
-        Entry { ledger: self, items }
+    }
+
+    /// Items that this relay made and stored.
+    pub(crate) fn made(&self, items: u64) {
+        self.made.fetch_add(items, Ordering::Relaxed);
+        self.waiting.fetch_add(items, Ordering::Relaxed);
     }
 
     pub(crate) fn delivered(&self, items: u64) {
@@ -142,17 +175,27 @@ impl Ledger {
         self.delivered.fetch_add(items, Ordering::Relaxed);
     }
 
-    /// Items that waited and will not be delivered.
-    pub(crate) fn lost(&self, items: u64, loss: &Loss) {
-        self.waiting.fetch_sub(items, Ordering::Relaxed);
-        self.rejected(items, loss);
+    /// Items that waited will not be delivered: the only way out beside the one to the upstream. `recipient` is who is to
+    /// be told of it; there is none in capture mode, for a target that the configuration does not name any more, and
+    /// where all that is known is that something was lost.
+    pub(crate) fn discard(&self, recipient: Option<Recipient>, items: &Items, loss: &Loss) {
+        let count = items.count();
+        if count == 0 {
+            return;
+        }
+        self.waiting.fetch_sub(count, Ordering::Relaxed);
+        let mut discarded = self.discarded.lock().unwrap_or_else(PoisonError::into_inner);
+        *discarded.entry(loss.to_string()).or_default() += count;
+        drop(discarded);
+        if let Some(recipient) = recipient.filter(|_| loss.is_reported()) {
+            self.reports.tell(recipient, items, loss, SystemTime::now());
+        }
     }
 
-    /// Whatever still waits is lost; gives back how many items that are.
-    pub(crate) fn lose_the_rest(&self, loss: &Loss) -> u64 {
-        let rest = self.waiting.swap(0, Ordering::Relaxed);
-        self.rejected(rest, loss);
-        rest
+    /// Whatever still waits is lost, and nothing else is known of it.
+    pub(crate) fn discard_the_rest(&self, loss: &Loss) {
+        let rest = self.waiting.load(Ordering::Relaxed);
+        self.discard(None, &Items::unknown(rest), loss);
     }
 
     /// What a damaged file took with it, only the spool knows.
@@ -165,36 +208,12 @@ impl Ledger {
         Stats {
             recovered: self.recovered.load(Ordering::Relaxed),
             received: self.received.load(Ordering::Relaxed),
+            made: self.made.load(Ordering::Relaxed),
             delivered: self.delivered.load(Ordering::Relaxed),
             waiting: self.waiting.load(Ordering::Relaxed).saturating_sub(damaged),
             discarded,
+            unreported: self.reports.unreported(),
             spool,
         }
-    }
-}
-
-/// Items on the way to the place where they wait. Dropped on the way, as happens when a client hangs up, they are
-/// accounted for.
-#[derive(Debug)]
-pub(crate) struct Entry<'a> {
-    ledger: &'a Ledger,
-    items: u64,
-}
-
-impl Entry<'_> {
-    /// They are there.
-    pub(crate) fn arrived(mut self) {
-        self.items = 0;
-    }
-
-    /// They were turned away.
-    pub(crate) fn refused(mut self, loss: &Loss) {
-        self.ledger.lost(std::mem::take(&mut self.items), loss);
-    }
-}
-
-impl Drop for Entry<'_> {
-    fn drop(&mut self) {
-        self.ledger.lost(self.items, &Loss::Disconnected);
     }
 }

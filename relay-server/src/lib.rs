@@ -39,6 +39,7 @@ mod record;
 mod rejection;
 mod relay;
 mod reply;
+mod reports;
 mod running;
 mod service;
 mod settle;

@@ -54,8 +54,8 @@ pub(crate) struct Form {
     pub(crate) parts: Vec<Part>,
     /// Pays for the parts.
     pub(crate) memory: Reservation,
-    /// Parts with a file name that were skipped.
-    pub(crate) skipped_files: usize,
+    /// Parts with a file name that were skipped: how many, and how many bytes.
+    pub(crate) skipped_files: (u64, u64),
 }
 
 /// A part of a form.
@@ -107,7 +107,8 @@ pub(crate) async fn read(
     let pieces = Pieces { body, ahead: Arc::clone(&ahead), yields: false };
     let mut form = multer::Multipart::new(pieces, boundary);
     let mut parts = Vec::new();
-    let (mut total, mut kept, mut skipped_files) = (0_usize, 0_usize, 0_usize);
+    let mut skipped_files = (0, 0);
+    let (mut total, mut kept) = (0_usize, 0_usize);
     while let Some(mut field) = within(limits.timeout, form.next_field()).await? {
         if parts.len() == MAX_PARTS {
             return Err(FormError::TooMany);
@@ -123,9 +124,10 @@ pub(crate) async fn read(
         kept += part.head_len();
         settle(&ahead, kept, 0)?;
         let mut content = BytesMut::new();
-        let mut is_large = false;
+        let (mut size, mut is_large) = (0, false);
         while let Some(piece) = within(limits.timeout, field.chunk()).await? {
             total = total.saturating_add(piece.len());
+            size += piece.len();
             if total > limits.max_parts {
                 return Err(FormError::TooLarge);
             }
@@ -144,7 +146,9 @@ pub(crate) async fn read(
         }
         if is_large {
             kept -= part.head_len();
-            skipped_files += usize::from(part.filename.is_some());
+            if part.filename.is_some() {
+                skipped_files = (skipped_files.0 + 1, skipped_files.1 + size as u64);
+            }
         } else {
             kept += content.len();
             part.content = content.freeze();

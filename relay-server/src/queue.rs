@@ -7,14 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use relay_spool::{RecordId, Schedule, Spool};
+use relay_spool::{Dropped, Meta, RecordId, Schedule, Spool};
 use tokio::sync::Notify;
 
 use crate::budget::Budget;
 use crate::lane::{FETCHED, Lane, Wait};
 use crate::ledger::{Ledger, Loss};
 use crate::pace::{Change, Pace, PaceSettings};
-use crate::record::Record;
+use crate::record::{Items, Record};
+use crate::reports::Recipient;
 
 /// What [`Queue::take`] found.
 #[derive(Debug)]
@@ -27,10 +28,12 @@ pub(crate) enum Next {
 
 /// The queue is closed: the relay is shutting down.
 #[derive(Debug)]
-pub(crate) struct Closed;
+pub(crate) struct Closed(pub(crate) Box<Record>);
 
 #[derive(Debug)]
 pub(crate) struct Queue {
+    /// Of which upstream.
+    upstream: usize,
     state: Mutex<State>,
     spool: Option<Spool>,
     budget: Arc<Budget>,
@@ -64,6 +67,7 @@ const READ_AGAIN: Duration = Duration::from_secs(1);
 
 impl Queue {
     pub(crate) fn new(
+        upstream: usize,
         lanes: Vec<Lane>,
         settings: PaceSettings,
         spool: Option<Spool>,
@@ -81,7 +85,7 @@ impl Queue {
             last_id: 0,
             closed: false,
         };
-        Self { state: Mutex::new(state), spool, budget, ledger, changed }
+        Self { upstream, state: Mutex::new(state), spool, budget, ledger, changed }
     }
 
     pub(crate) fn spool(&self) -> Option<&Spool> {
@@ -89,15 +93,24 @@ impl Queue {
     }
 
     /// Takes in a record that has no number yet, where there is no spool.
-    pub(crate) fn push(&self, mut record: Box<Record>) -> Result<(), Closed> {
-        let mut state = self.state();
+    pub(crate) fn push(&self, record: Box<Record>) -> Result<(), Closed> {
+        let state = self.state();
         if state.closed {
-            return Err(Closed);
+            return Err(Closed(record));
         }
+        self.number(state, record);
+        Ok(())
+    }
+
+    /// The same for a record that this relay made, closed or not.
+    pub(crate) fn add(&self, record: Box<Record>) {
+        self.number(self.state(), record);
+    }
+
+    fn number(&self, mut state: MutexGuard<'_, State>, mut record: Box<Record>) {
         state.last_id += 1;
         record.id = RecordId::new(state.last_id);
         self.arrive(state, record);
-        Ok(())
     }
 
     /// Takes in a record that was just stored, on the thread of the spool: so they come in the order of their numbers.
@@ -160,7 +173,9 @@ impl Queue {
             let record = Record::from_stored(stored, index, self.budget.take(0));
             let Some(mut record) = record else {
                 unreadable.push(stored.reference());
-                self.ledger.lost(stored.meta.item_count.into(), &Loss::Unreadable);
+                let Meta { key, project, items, item_count, .. } = &stored.meta;
+                let lost = (key.as_str(), *project, items.as_str(), *item_count);
+                self.discard_stored(index, lost, &Loss::Unreadable);
                 return None;
             };
             record.memory.insist(record.occupied());
@@ -178,19 +193,19 @@ impl Queue {
 
     /// The upstream answered and has taken the record.
     pub(crate) fn delivered(&self, record: Box<Record>) -> Option<Change> {
-        self.settled(record, |ledger, items| ledger.delivered(items))
+        self.settled(record, |ledger, _, items| ledger.delivered(items.count()))
     }
 
     /// The upstream answered, and this is what became of the items of the record; nothing waits any more.
     pub(crate) fn settled(
         &self,
         record: Box<Record>,
-        account: impl FnOnce(&Ledger, u64),
+        account: impl FnOnce(&Ledger, Option<Recipient>, &Items),
     ) -> Option<Change> {
         self.forget(&record);
         self.landed(|state| {
             state.given_up.remove(&record.id);
-            account(&self.ledger, record.item_count());
+            account(&self.ledger, Some(self.recipient(&record)), &record.items);
             state.in_flight.remove(&record.id);
             state.pace.answered()
         })
@@ -201,7 +216,7 @@ impl Queue {
         self.forget(&record);
         self.landed(|state| {
             state.given_up.remove(&record.id);
-            self.ledger.lost(record.item_count(), loss);
+            self.discard(&record, loss);
             state.in_flight.remove(&record.id);
             state.pace.unused();
             None
@@ -214,7 +229,7 @@ impl Queue {
         self.landed(|state| {
             state.in_flight.remove(&record.id);
             if let Some(loss) = state.given_up.remove(&record.id) {
-                self.ledger.lost(record.item_count(), &loss);
+                self.discard(&record, &loss);
             }
             state.pace.unused();
             None
@@ -272,7 +287,7 @@ impl Queue {
     fn keep(&self, state: &mut State, mut record: Box<Record>, wait: Option<(Instant, Wait)>) {
         state.in_flight.remove(&record.id);
         if let Some(loss) = state.given_up.remove(&record.id) {
-            return self.ledger.lost(record.item_count(), &loss);
+            return self.discard(&record, &loss);
         }
         let Some(lane) = state.lanes.get_mut(record.lane) else { return };
         let pause = wait.map(|(at, _)| at.saturating_duration_since(Instant::now()));
@@ -293,16 +308,17 @@ impl Queue {
         }
     }
 
-    /// The spool has given up these records of `lane`, with so many items each.
-    pub(crate) fn given_up(
+    /// The spool has given up these records of `lane`.
+    pub(crate) fn given_up<'a>(
         &self,
         lane: usize,
-        records: impl IntoIterator<Item = (RecordId, u32)>,
+        records: impl IntoIterator<Item = &'a Dropped>,
         loss: &Loss,
     ) {
         let mut state = self.state();
         let mut leaving = None;
-        for (id, items) in records {
+        for Dropped { id, project, key, items, item_count, .. } in records {
+            let id = *id;
             if state.in_flight.contains(&id) {
                 state.given_up.insert(id, loss.clone());
                 continue;
@@ -316,7 +332,7 @@ impl Queue {
                 !leaving.contains(&id)
             };
             if waited {
-                self.ledger.lost(items.into(), loss);
+                self.discard_stored(lane, (key, *project, items, *item_count), loss);
             }
         }
         drop(state);
@@ -326,9 +342,43 @@ impl Queue {
 
     /// Gives up what was received before `before` and stands here; for a queue without a spool, which does this itself.
     pub(crate) fn expire(&self, before: SystemTime) {
-        let mut state = self.state();
-        let items = state.lanes.iter_mut().map(|lane| lane.drop_older(before)).sum();
-        self.ledger.lost(items, &Loss::Expired);
+        self.discard_where(|record| record.received < before, &Loss::Expired);
+    }
+
+    /// Gives up whatever stands here, at the end of a relay without a spool and while the upstream can be told of it.
+    pub(crate) fn give_up(&self) {
+        if self.state().pace.resume_at().is_none() {
+            self.discard_where(|_| true, &Loss::Shutdown);
+        }
+    }
+
+    fn discard_where(&self, is_lost: impl Fn(&Record) -> bool, loss: &Loss) {
+        for lane in &mut self.state().lanes {
+            lane.drop_where(&is_lost, |record| self.discard(record, loss));
+        }
+    }
+
+    /// Accounts for a record that is lost.
+    fn discard(&self, record: &Record, loss: &Loss) {
+        self.ledger.discard(Some(self.recipient(record)), &record.items, loss);
+    }
+
+    /// The same for one that only the disk has, by its key, project, items and how many these are.
+    fn discard_stored(
+        &self,
+        lane: usize,
+        (key, project, items, count): (&str, u64, &str, u32),
+        loss: &Loss,
+    ) {
+        // Nobody can be told of a key that is none.
+        let key = key.parse().ok();
+        let recipient = key.map(|key| Recipient { upstream: self.upstream, lane, key, project });
+        self.ledger.discard(recipient, &Items::stored(items, count.into()), loss);
+    }
+
+    fn recipient(&self, record: &Record) -> Recipient {
+        let Record { lane, key, project, .. } = *record;
+        Recipient { upstream: self.upstream, lane, key, project }
     }
 
     fn landed(&self, change: impl FnOnce(&mut State) -> Option<Change>) -> Option<Change> {
@@ -436,33 +486,20 @@ mod tests {
 
     use super::*;
     use http::HeaderMap;
-    use relay_compression::ContentEncoding;
 
-    use crate::record::Items;
+    const KEY: &str = "a94ae32be2582e0bcb7b0ba0d8ba36f3";
+    const ERROR: &str = r#"{"error":1}"#;
 
     fn record(name: u64) -> Box<Record> {
         record_of(0, name)
     }
 
     fn record_of(lane: usize, name: u64) -> Box<Record> {
-        Box::new(Record {
-            id: RecordId::default(),
-            lane,
-            worker: None,
-            key: "a94ae32be2582e0bcb7b0ba0d8ba36f3".parse().expect("a key"),
-            project: name,
-            received: SystemTime::UNIX_EPOCH,
-            items: Items::from_text(r#"{"error":1}"#).expect("a count"),
-            headers: HeaderMap::new(),
-            body: None,
-            stored_size: 0,
-            stored_encoding: ContentEncoding::Identity,
-            fallback: None,
-            wrapping: crate::foreign::Wrapping::Needed,
-            memory: Budget::new(0).take(0),
-            attempts: 0,
-            refused_since: None,
-        })
+        let key = KEY.parse().expect("a key");
+        let items = Items::from_text(ERROR).expect("a count");
+        let memory = Budget::new(0).take(0);
+        let received = SystemTime::UNIX_EPOCH;
+        Box::new(Record::new(lane, (key, name), received, items, HeaderMap::new(), memory))
     }
 
     fn pace() -> PaceSettings {
@@ -477,7 +514,7 @@ mod tests {
     fn queue(names: impl IntoIterator<Item = u64>) -> Arc<Queue> {
         let lanes = vec![Lane::default(), Lane::default()];
         let (budget, ledger) = (Budget::new(0), Arc::default());
-        let queue = Arc::new(Queue::new(lanes, pace(), None, budget, ledger, Arc::default()));
+        let queue = Arc::new(Queue::new(0, lanes, pace(), None, budget, ledger, Arc::default()));
         // As it is after the first look.
         queue.has_work(Instant::now());
         names.into_iter().for_each(|name| queue.push(record(name)).expect("it is open"));
@@ -565,8 +602,17 @@ mod tests {
     fn what_the_spool_gave_up_is_lost_once_unless_it_was_delivered_meanwhile() {
         let (queue, now) = (queue([1, 2, 3]), Instant::now());
         let (first, second) = (take(&queue, now), take(&queue, now));
-        let ids: Vec<RecordId> = (1..4).map(RecordId::new).collect();
-        queue.given_up(0, ids.into_iter().map(|id| (id, 1)), &Loss::SpoolFull);
+        let spool = Spool::in_memory(relay_spool::Settings::default()).expect("memory");
+        let target = spool.target("upstream").expect("memory");
+        let dropped = (1..4).map(|id| Dropped {
+            id: RecordId::new(id),
+            target,
+            project: id,
+            key: KEY.to_owned(),
+            items: ERROR.to_owned(),
+            item_count: 1,
+        });
+        queue.given_up(0, &dropped.collect::<Vec<_>>(), &Loss::SpoolFull);
         assert_eq!(discarded(&queue), 1, "the third waited");
         queue.delivered(first);
         assert_eq!(discarded(&queue), 1);
@@ -607,11 +653,11 @@ mod tests {
         let ledger = Arc::<Ledger>::default();
         let (budget, changed) = (Budget::new(0), Arc::default());
         let lanes = vec![Lane::new(Some(target), false)];
-        let queue = Queue::new(lanes, pace, Some(spool.clone()), budget, ledger, changed);
+        let queue = Queue::new(0, lanes, pace, Some(spool.clone()), budget, ledger, changed);
         let queue = Arc::new(queue);
 
         let mut record = record(1);
-        queue.ledger.enter(1).arrived();
+        queue.ledger.received(1);
         let meta = record.meta(target, None);
         let new = vec![relay_spool::NewRecord { meta, body: bytes::Bytes::new() }];
         let appended = relay_spool::blocking(|reply| spool.append(new, reply)).expect("memory");
@@ -626,8 +672,7 @@ mod tests {
         let (expire, (tell, told)) = (Arc::clone(&queue), mpsc::channel());
         spool.expire(SystemTime::now(), 10, move |dropped| {
             let dropped = dropped.expect("memory");
-            let records = dropped.iter().map(|dropped| (dropped.id, dropped.item_count));
-            expire.given_up(0, records, &Loss::Expired);
+            expire.given_up(0, &dropped, &Loss::Expired);
             tell.send(dropped.len()).expect("waited for below");
         });
         drop(first);

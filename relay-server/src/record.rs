@@ -1,6 +1,7 @@
 //! Records: one envelope on its way to one target, and the words in which the spool keeps it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName,
 use relay_compression::ContentEncoding;
 use relay_dsn::ProjectKey;
 use relay_envelope::Item;
-use relay_protocol::{DataCategories, DataCategory};
+use relay_protocol::{DataCategories, DataCategory, Quantities};
 use relay_spool::{Meta, RecordId, RecordRef, Schedule, Stored, TargetId};
 
 use crate::budget::Reservation;
@@ -54,6 +55,42 @@ pub(crate) struct Body {
 pub(crate) const RECORD_OVERHEAD: usize = 2048;
 
 impl Record {
+    /// One that was just made, without its body, and without memory: `memory` is to pay for it.
+    pub(crate) fn new(
+        lane: usize,
+        (key, project): (ProjectKey, u64),
+        received: SystemTime,
+        items: Items,
+        headers: HeaderMap,
+        memory: Reservation,
+    ) -> Self {
+        Self {
+            id: RecordId::default(),
+            lane,
+            worker: None,
+            key,
+            project,
+            received,
+            items,
+            headers,
+            body: None,
+            stored_size: 0,
+            stored_encoding: ContentEncoding::Identity,
+            fallback: None,
+            wrapping: Wrapping::Needed,
+            memory,
+            attempts: 0,
+            refused_since: None,
+        }
+    }
+
+    /// What is stored of it, and sent first.
+    pub(crate) fn set_body(&mut self, bytes: Bytes, encoding: ContentEncoding) {
+        self.stored_size = bytes.len();
+        self.stored_encoding = encoding;
+        self.body = Some(Body { bytes, encoding });
+    }
+
     pub(crate) fn item_count(&self) -> u64 {
         self.items.count()
     }
@@ -117,35 +154,97 @@ impl Record {
     }
 }
 
-/// The items of an envelope as rate limits see them: how many there are of each set of categories.
+/// The items of an envelope as rate limits and client reports see them: how many there are of each set of categories, and
+/// how much that is of each.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Items(Box<[(DataCategories, u32)]>);
+pub(crate) struct Items(Box<[Group]>);
+
+/// Items that count as the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Group {
+    /// Those that limits are enforced for. What is indexed of them counts the same again.
+    categories: DataCategories,
+    count: u64,
+    /// How much of each category, in their order; of those that find no room here as much as there are items.
+    sums: [u64; 4],
+}
 
 impl Items {
     pub(crate) fn of(items: &[Item]) -> Self {
-        let mut groups: Vec<(DataCategories, u32)> = Vec::new();
-        for item in items {
-            let categories = relay_pipeline::enforced(item);
-            match groups.iter_mut().find(|(of, _)| *of == categories) {
-                Some((_, count)) => *count += 1,
-                None => groups.push((categories, 1)),
+        Self::counted(items.iter().map(relay_pipeline::quantities))
+    }
+
+    /// Items that count this much each.
+    pub(crate) fn counted(items: impl IntoIterator<Item = Quantities>) -> Self {
+        let items = items.into_iter();
+        // Most envelopes have one item, or items alike.
+        let mut groups: Vec<Group> = Vec::with_capacity(items.size_hint().0.min(1));
+        for quantities in items {
+            let one = Group::of(&quantities);
+            match groups.iter_mut().find(|group| group.categories == one.categories) {
+                Some(group) => group.add(&one),
+                None => groups.push(one),
             }
         }
         Self(groups.into())
     }
 
-    pub(crate) fn count(&self) -> u64 {
-        self.0.iter().map(|(_, count)| u64::from(*count)).sum()
+    /// So many attachments, of so many bytes together.
+    pub(crate) fn attachments(count: u64, bytes: u64) -> Self {
+        if count == 0 {
+            return Self::default();
+        }
+        let categories = [DataCategory::Attachment, DataCategory::AttachmentItem];
+        let categories = categories.into_iter().collect();
+        Self(Box::new([Group { categories, count, sums: [bytes.max(1), count, count, count] }]))
     }
 
-    pub(crate) fn groups(&self) -> impl Iterator<Item = (DataCategories, u32)> + '_ {
-        self.0.iter().copied()
+    /// So many items of which nothing else is known.
+    pub(crate) fn unknown(count: u64) -> Self {
+        Self(Box::new([Group { categories: DataCategories::EMPTY, count, sums: [count; 4] }]))
+    }
+
+    /// What the spool says that it has of a record, `count` items.
+    pub(crate) fn stored(text: &str, count: u64) -> Self {
+        let read = Self::from_text(text).filter(|items| items.count() == count);
+        read.unwrap_or_else(|| Self::unknown(count))
+    }
+
+    pub(crate) fn count(&self) -> u64 {
+        self.0.iter().map(|group| group.count).sum()
+    }
+
+    /// The sets of categories that limits are enforced for.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = DataCategories> + '_ {
+        self.0.iter().map(|group| group.categories)
+    }
+
+    /// How much of each category; one may come more than once.
+    pub(crate) fn quantities(&self) -> impl Iterator<Item = (DataCategory, u64)> + '_ {
+        self.0.iter().flat_map(Group::quantities).flat_map(|(category, quantity)| {
+            let categories = [Some(category), category.indexed()].into_iter().flatten();
+            categories.map(move |category| (category, quantity))
+        })
+    }
+
+    /// Those whose categories are `wanted`.
+    pub(crate) fn select(&self, wanted: impl Fn(DataCategories) -> bool) -> Self {
+        Self(self.0.iter().filter(|group| wanted(group.categories)).copied().collect())
+    }
+
+    /// As many times as much.
+    pub(crate) fn times(mut self, factor: u64) -> Self {
+        for group in &mut self.0 {
+            group.count = group.count.saturating_mul(factor);
+            group.sums = group.sums.map(|sum| sum.saturating_mul(factor));
+        }
+        self
     }
 
     /// Of an envelope of which nothing else is known: foreign bodies hold logs or spans, and are alone.
     fn wrapping(&self) -> Wrapping {
         match &*self.0 {
-            [(categories, 1)]
+            [Group { categories, count: 1, .. }]
                 if [DataCategory::LogItem, DataCategory::Span]
                     .iter()
                     .any(|category| categories.contains(*category)) =>
@@ -161,29 +260,95 @@ impl Items {
         size_of_val(&*self.0)
     }
 
-    /// A JSON object of counts, for operators too: `{"attachment+attachment_item":2,"error":1}`. What counts as
-    /// nothing is called `none`.
+    /// A JSON object, for operators too: `{"attachment+attachment_item":{"items":2,"attachment":512},"error":1}`. The
+    /// number of items, and of what they are more than that, how much. What counts as nothing is called `none`.
     pub(crate) fn to_text(&self) -> String {
-        let groups = self.0.iter().map(|(categories, count)| {
-            let names: Vec<&str> = categories.iter().map(DataCategory::name).collect();
-            let name = if names.is_empty() { NOTHING.to_owned() } else { names.join("+") };
-            (name, *count)
-        });
-        let groups: BTreeMap<String, u32> = groups.collect();
-        serde_json::to_string(&groups).expect("names and numbers serialise")
+        let mut groups: Vec<(String, &Group)> =
+            self.0.iter().map(|group| (group.name(), group)).collect();
+        groups.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        let mut text = String::with_capacity(48);
+        text.push('{');
+        for (index, (name, group)) in groups.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            let _ = write!(text, "{comma}\"{name}\":");
+            let count = group.count;
+            if group.quantities().all(|(_, quantity)| quantity == count) {
+                let _ = write!(text, "{count}");
+                continue;
+            }
+            let _ = write!(text, "{{\"{ITEMS}\":{count}");
+            for (category, quantity) in group.quantities().filter(|(_, sum)| *sum != count) {
+                let _ = write!(text, ",\"{category}\":{quantity}");
+            }
+            text.push('}');
+        }
+        text.push('}');
+        text
     }
 
     pub(crate) fn from_text(text: &str) -> Option<Self> {
-        let groups: BTreeMap<String, u32> = serde_json::from_str(text).ok()?;
-        let groups = groups.into_iter().map(|(names, count)| {
+        #[derive(serde::Deserialize)]
+        #[serde(untagged)]
+        enum Value {
+            Count(u32),
+            Sums(BTreeMap<String, u64>),
+        }
+        let groups: BTreeMap<String, Value> = serde_json::from_str(text).ok()?;
+        let groups = groups.into_iter().map(|(names, value)| {
             let names = names.split('+').filter(|name| *name != NOTHING);
-            (names.map(DataCategory::from_name).collect(), count)
+            let categories: DataCategories = names.map(DataCategory::from_name).collect();
+            let sums = match value {
+                Value::Count(count) => BTreeMap::from([(ITEMS.to_owned(), count.into())]),
+                Value::Sums(sums) => sums,
+            };
+            let count = u32::try_from(*sums.get(ITEMS)?).ok()?.into();
+            let mut group = Group { categories, count, sums: [count; 4] };
+            for (slot, category) in group.sums.iter_mut().zip(categories) {
+                *slot = sums.get(category.name()).copied().unwrap_or(count);
+            }
+            Some(group)
         });
-        Some(Self(groups.collect()))
+        groups.collect::<Option<_>>().map(Self)
+    }
+}
+
+impl Group {
+    fn of(quantities: &Quantities) -> Self {
+        let categories = relay_pipeline::enforced(quantities);
+        let mut group = Self { categories, count: 1, sums: [1; 4] };
+        for (slot, category) in group.sums.iter_mut().zip(categories) {
+            let quantity = quantities.into_iter().find(|(of, _)| *of == category);
+            *slot = quantity.map_or(1, |(_, quantity)| *quantity);
+        }
+        group
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.count = self.count.saturating_add(other.count);
+        for (sum, more) in self.sums.iter_mut().zip(other.sums) {
+            *sum = sum.saturating_add(more);
+        }
+    }
+
+    fn quantities(&self) -> impl Iterator<Item = (DataCategory, u64)> + '_ {
+        let rest = std::iter::repeat(self.count);
+        self.categories.iter().zip(self.sums.into_iter().chain(rest))
+    }
+
+    fn name(&self) -> String {
+        let mut name = String::new();
+        for category in self.categories {
+            name.push_str(if name.is_empty() { "" } else { "+" });
+            name.push_str(category.name());
+        }
+        if name.is_empty() { NOTHING.to_owned() } else { name }
     }
 }
 
 const NOTHING: &str = "none";
+
+/// What is none of the categories: the number of items.
+const ITEMS: &str = "items";
 
 /// The headers that every envelope request has.
 const COMMON: [(HeaderName, HeaderValue); 3] = [
@@ -245,13 +410,50 @@ mod tests {
         assert_eq!(again.to_text(), items.to_text());
     }
 
+    #[test]
+    fn what_counts_in_bytes_or_by_more_than_its_items_says_how_much_that_is() {
+        let items = items(
+            "{}\n{\"type\":\"attachment\",\"length\":3}\nabc\n{\"type\":\"attachment\",\"length\":4}\nabcd\n\
+             {\"type\":\"transaction\",\"span_count\":9}\n{}\n{\"type\":\"session\"}\n{}\n",
+        );
+        let text = r#"{"attachment+attachment_item":{"items":2,"attachment":7},"session":1,"transaction+span":{"items":1,"span":10}}"#;
+        assert_eq!(items.to_text(), text);
+        let quantities: BTreeMap<&str, u64> =
+            items.quantities().map(|(category, quantity)| (category.name(), quantity)).collect();
+        let expected = [
+            ("attachment", 7),
+            ("attachment_item", 2),
+            ("session", 1),
+            ("span", 10),
+            ("span_indexed", 10),
+            ("transaction", 1),
+            ("transaction_indexed", 1),
+        ];
+        assert_eq!(quantities, expected.into());
+    }
+
+    #[test]
+    fn what_was_written_before_quantities_were_is_read_as_one_for_each_item() {
+        let items =
+            Items::from_text(r#"{"attachment+attachment_item":2,"none":3}"#).expect("items");
+        assert_eq!(items.count(), 5);
+        let attachments = [(DataCategory::Attachment, 2), (DataCategory::AttachmentItem, 2)];
+        assert_eq!(items.quantities().collect::<Vec<_>>(), attachments);
+        for broken in
+            ["", "[]", r#"{"error":-1}"#, r#"{"error":{"error":1}}"#, r#"{"error":{"items":"1"}}"#]
+        {
+            assert_eq!(Items::from_text(broken), None, "{broken}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn what_is_stored_of_a_record_is_all_that_is_needed_to_send_it(
             key in "[\\x00-\\x7f]{32}",
             project: u64,
             values in proptest::collection::vec(".{0,20}", 4),
-            counts in proptest::collection::vec((proptest::collection::vec(0..40_usize, 0..4), 1..9_u32), 0..6),
+            counts in proptest::collection::vec(
+                (proptest::collection::vec(0..40_usize, 0..7), 1..9_u64, proptest::array::uniform4(0..9_u64)), 0..6),
             encoding in proptest::sample::select(vec!["identity", "gzip", "deflate", "br", "zstd"]),
         ) {
             let key: ProjectKey = key.parse().expect("32 ASCII characters");
@@ -264,28 +466,22 @@ mod tests {
                 }
             }
             let all: Vec<DataCategory> = DataCategory::ALL.to_vec();
-            let items: BTreeMap<Vec<&str>, (DataCategories, u32)> = counts.iter().map(|(of, count)| {
-                let of: DataCategories = of.iter().filter_map(|index| all.get(*index)).copied().collect();
-                (of.iter().map(DataCategory::name).collect(), (of, *count))
+            let items: BTreeMap<String, Group> = counts.iter().map(|(of, count, sums)| {
+                let categories: DataCategories = of.iter().filter_map(|index| all.get(*index)).copied().collect();
+                let mut group = Group { categories, count: *count, sums: [*count; 4] };
+                group.sums.iter_mut().zip(categories).zip(sums).for_each(|((slot, _), sum)| *slot = *sum);
+                (group.name(), group)
             }).collect();
-            let record = Record {
-                id: RecordId::new(1),
-                lane: 0,
-                worker: None,
-                key,
-                project,
-                received: SystemTime::UNIX_EPOCH,
-                items: Items(items.into_values().collect()),
+            let mut record = Record::new(
+                0,
+                (key, project),
+                SystemTime::UNIX_EPOCH,
+                Items(items.into_values().collect()),
                 headers,
-                body: None,
-                stored_size: 1,
-                stored_encoding: encoding.parse().expect("one of ours"),
-                fallback: None,
-                wrapping: Wrapping::Needed,
-                memory: crate::budget::Budget::new(0).take(0),
-                attempts: 3,
-                refused_since: None,
-            };
+                crate::budget::Budget::new(0).take(0),
+            );
+            record.set_body(Bytes::from_static(b"x"), encoding.parse().expect("one of ours"));
+            record.attempts = 3;
             let spool = relay_spool::Spool::in_memory(relay_spool::Settings::default()).expect("memory");
             let target = spool.target("upstream").expect("memory");
             let new = relay_spool::NewRecord { meta: record.meta(target, None), body: Bytes::from_static(b"x") };
@@ -296,7 +492,7 @@ mod tests {
             let again = Record::from_stored(&stored, 0, crate::budget::Budget::new(0).take(0)).expect("readable");
             proptest::prop_assert_eq!((again.key, again.project), (record.key, record.project));
             proptest::prop_assert_eq!(again.headers, record.headers);
-            proptest::prop_assert_eq!(again.items.count(), record.items.count());
+            proptest::prop_assert_eq!(&again.items, &record.items);
             proptest::prop_assert_eq!(again.items.to_text(), record.items.to_text());
             proptest::prop_assert_eq!(again.stored_encoding, record.stored_encoding);
             proptest::prop_assert_eq!(again.stored_size, 1);

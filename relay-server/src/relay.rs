@@ -23,6 +23,8 @@ use crate::learned::LearnedLimits;
 use crate::ledger::{Ledger, Loss, Stats};
 use crate::pace::PaceSettings;
 use crate::queue::Queue;
+use crate::record::Items;
+use crate::reports::Reports;
 use crate::running::StartError;
 use crate::storing::News;
 use crate::target::{self, Origin, Routes, Target, Upstream};
@@ -56,6 +58,18 @@ pub(crate) enum Destination {
     },
 }
 
+impl Destination {
+    /// By their numbers in the spool.
+    fn targets(&self) -> HashMap<TargetId, &Target> {
+        let upstreams = match self {
+            Self::Upstreams { upstreams, .. } => upstreams.as_slice(),
+            Self::Capture(_) => &[],
+        };
+        let targets = upstreams.iter().flat_map(|upstream| &upstream.targets);
+        targets.filter_map(|target| Some((target.id?, target))).collect()
+    }
+}
+
 /// How far the relay is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
@@ -77,7 +91,7 @@ impl Relay {
         };
         let spool = open_spool(&config)?;
         let budget = Budget::new(config.limits.max_memory);
-        let ledger = Arc::<Ledger>::default();
+        let ledger = Arc::new(Ledger::new(Reports::new(&config.outcomes)));
         let changed = Arc::<Notify>::default();
         let destination = match (config.mode, &spool) {
             (Mode::Capture, Some(spool)) => {
@@ -90,7 +104,7 @@ impl Relay {
                     |name: &str| spool.as_ref().map(|spool| spool.target(name)).transpose();
                 let (targets, routes) = target::plan(&config, number)?;
                 let waiting = spool.as_ref().map(Spool::status).unwrap_or_default();
-                let upstreams = targets.into_iter().map(|targets| {
+                let upstreams = targets.into_iter().enumerate().map(|(index, targets)| {
                     let lanes = targets.iter().map(|target| {
                         let waits = waiting
                             .targets
@@ -99,6 +113,7 @@ impl Relay {
                         Lane::new(target.id, waits)
                     });
                     let queue = Queue::new(
+                        index,
                         lanes.collect(),
                         pace.clone(),
                         spool.clone(),
@@ -122,7 +137,7 @@ impl Relay {
             // What a damaged file took with it since it was opened waited as well.
             ledger.recovered(status.total().items + status.lost_items);
             tell_of_strays(spool, &status, &destination)?;
-            account_for_removed(spool, &ledger)?;
+            account_for_removed(spool, &ledger, &destination)?;
         }
         Ok(Self {
             budget,
@@ -180,22 +195,17 @@ impl Relay {
         if dropped.is_empty() {
             return;
         }
-        let lanes = self.upstreams().iter().flat_map(|upstream| {
-            upstream.targets.iter().map(move |target| (target.id, upstream, target.lane))
-        });
-        let lanes: HashMap<_, _> =
-            lanes.map(|(id, upstream, lane)| (id, (upstream, lane))).collect();
+        let targets = self.destination.targets();
         for piece in dropped.chunk_by(|one, other| one.target == other.target) {
             let target = piece.first().map(|dropped| dropped.target);
-            match lanes.get(&target) {
-                Some((upstream, lane)) => {
-                    let records = piece.iter().map(|dropped| (dropped.id, dropped.item_count));
-                    upstream.queue.given_up(*lane, records, loss);
+            match target.and_then(|target| targets.get(&target)) {
+                Some(target) => {
+                    self.upstream(target).queue.given_up(target.lane, piece, loss);
                 }
                 // Of a target that the configuration does not name any more, or captured.
                 None => {
                     let items = piece.iter().map(|dropped| u64::from(dropped.item_count)).sum();
-                    self.ledger.lost(items, loss);
+                    self.ledger.discard(None, &Items::unknown(items), loss);
                 }
             }
         }
@@ -257,7 +267,12 @@ impl Relay {
 }
 
 /// What tools took out of the spool while no relay ran had waited, and does no more.
-fn account_for_removed(spool: &Spool, ledger: &Ledger) -> Result<(), SpoolError> {
+fn account_for_removed(
+    spool: &Spool,
+    ledger: &Ledger,
+    destination: &Destination,
+) -> Result<(), SpoolError> {
+    let targets = destination.targets();
     let (mut purged, mut exported) = (0, 0);
     for entry in relay_spool::blocking(|reply| spool.take_removed(reply))? {
         ledger.recovered(entry.item_count);
@@ -266,7 +281,11 @@ fn account_for_removed(spool: &Spool, ledger: &Ledger) -> Result<(), SpoolError>
             Removal::Exported => (&mut exported, Loss::Exported),
         };
         *sum += entry.item_count;
-        ledger.lost(entry.item_count, &loss);
+        let recipient = targets.get(&entry.target).zip(entry.key.parse().ok());
+        let recipient = recipient.map(|(target, key)| target.recipient(key, entry.project));
+        let one = entry.item_count.checked_div(entry.records).unwrap_or_default();
+        let items = Items::stored(&entry.items, one).times(entry.records);
+        ledger.discard(recipient, &items, &loss);
     }
     if purged + exported > 0 {
         tracing::info!(

@@ -24,11 +24,10 @@ use tokio::time::MissedTickBehavior;
 use crate::budget::{OPEN_CONNECTION, SILENT_CONNECTION};
 use crate::client::{ClientError, HttpClient};
 use crate::config::{Config, Durability, Limits};
-use crate::forward;
 use crate::ledger::{Loss, Stats};
 use crate::relay::{Phase, Relay, Worker};
 use crate::service::respond;
-use crate::upkeep;
+use crate::{forward, reports, upkeep};
 
 /// Why a relay could not start.
 #[derive(Debug, thiserror::Error)]
@@ -155,10 +154,13 @@ impl Running {
             }
         }
         if let Some(spool) = &self.relay.spool {
+            reports::leave(&self.relay);
             spool.close();
         }
         if self.relay.config.spool.durability == Durability::Memory {
-            let lost = self.relay.ledger.lose_the_rest(&Loss::Shutdown);
+            self.relay.ledger.discard_the_rest(&Loss::Shutdown);
+            let discarded = self.stats().discarded;
+            let lost = discarded.get(&Loss::Shutdown.to_string()).copied().unwrap_or_default();
             if lost > 0 && self.relay.has_upstream() {
                 tracing::error!(
                     items = lost,
@@ -228,6 +230,7 @@ fn work(runtime: Runtime, worker: Arc<Worker>, inbox: Inbox, chief: Option<Chief
                     _ = async { tokio::join!(lead(&relay, listener, &inboxes, unanswered), serve(worker, inbox)) } => {}
                     never = wake(&relay, &inboxes) => match never {},
                     never = upkeep::run(&relay) => match never {},
+                    never = reports::run(&relay) => match never {},
                 }
             }
         }
@@ -249,9 +252,9 @@ async fn tick() -> Infallible {
 /// Shorter than the time limits of requests are as a rule.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Accepts until the relay stops, then ends it in order: requests first, then the queue.
+/// Accepts until the relay stops, then ends it in order: requests first, then what is told of their losses, and the queue.
 async fn lead(
-    relay: &Relay,
+    relay: &Arc<Relay>,
     listener: std::net::TcpListener,
     inboxes: &[UnboundedSender<Message>],
     mut unanswered: Receiver<()>,
@@ -265,8 +268,12 @@ async fn lead(
         // Nobody sends: this ends when every worker has dropped its end.
         let _ = unanswered.recv().await;
         relay.upstreams().iter().for_each(|upstream| upstream.queue.close());
-        inboxes.iter().for_each(|inbox| drop(inbox.send(Message::Drain)));
-        settled_or_hopeless(relay, deadline).await;
+        drain(relay, inboxes, deadline).await;
+        if relay.spool.is_none() {
+            // What still waits cannot go in the time that is left; that it is lost perhaps can be told.
+            relay.upstreams().iter().for_each(|upstream| upstream.queue.give_up());
+            drain(relay, inboxes, deadline).await;
+        }
     };
     tokio::select! {
         () = in_order => {}
@@ -274,6 +281,13 @@ async fn lead(
         () = relay.reached(Phase::Stopped) => {}
     }
     relay.enter(Phase::Stopped);
+}
+
+/// Sends what waits, and reports of what has been discarded.
+async fn drain(relay: &Arc<Relay>, inboxes: &[UnboundedSender<Message>], deadline: Instant) {
+    reports::send(relay).await;
+    inboxes.iter().for_each(|inbox| drop(inbox.send(Message::Drain)));
+    settled_or_hopeless(relay, deadline).await;
 }
 
 /// Completes when nothing waits and nothing is on its way, or when nothing of what waits may be sent before `deadline`.

@@ -7,7 +7,7 @@ use relay_spool::{Appended, NewRecord, SpoolError};
 use tokio::sync::{Notify, oneshot};
 
 use crate::forward;
-use crate::ledger::{Entry, Loss};
+use crate::ledger::Loss;
 use crate::queue::Closed;
 use crate::record::Record;
 use crate::rejection::QueueError;
@@ -22,14 +22,8 @@ pub(crate) struct Prepared {
 }
 
 /// Stores the records, in the spool if there is one, and has them forwarded. Fails if none of them was stored; of those
-/// that were not the ledger knows in any case.
-pub(crate) async fn store(
-    worker: &Arc<Worker>,
-    records: Vec<Prepared>,
-    entry: Entry<'_>,
-) -> Result<(), QueueError> {
-    // From here on they are accounted for one by one, whatever becomes of the request.
-    entry.arrived();
+/// that were not the ledger knows in any case, whatever becomes of the request.
+pub(crate) async fn store(worker: &Arc<Worker>, records: Vec<Prepared>) -> Result<(), QueueError> {
     let stored = match &worker.relay.spool {
         Some(spool) => {
             let relay = Arc::clone(&worker.relay);
@@ -108,7 +102,8 @@ impl Drop for Unheard {
     }
 }
 
-fn to_spool(prepared: &Prepared) -> Option<NewRecord> {
+/// What the spool is given of a record.
+pub(crate) fn to_spool(prepared: &Prepared) -> Option<NewRecord> {
     let Prepared { target, record, event_id } = prepared;
     // Both are always there: the one with the spool, the other with a record that was just made.
     let (target, body) = (target.id?, record.body.as_ref()?);
@@ -143,7 +138,8 @@ fn enqueue(
                 if stored == Err(QueueError::Full) && !could_ever_fit(relay, &record) {
                     stored = Err(QueueError::TooLarge);
                 }
-                relay.ledger.lost(record.item_count(), &loss);
+                let recipient = target.recipient(record.key, record.project);
+                relay.ledger.discard(Some(recipient), &record.items, &loss);
             }
         }
     }
@@ -159,10 +155,12 @@ fn could_ever_fit(relay: &Relay, record: &Record) -> bool {
 fn push(relay: &Relay, records: Vec<Prepared>) -> Result<(), QueueError> {
     let mut pushed = Err(QueueError::Closed);
     for Prepared { target, record, .. } in records {
-        let items = record.item_count();
         match relay.upstream(&target).queue.push(record) {
             Ok(()) => pushed = Ok(()),
-            Err(Closed) => relay.ledger.lost(items, &Loss::Shutdown),
+            Err(Closed(record)) => {
+                let recipient = target.recipient(record.key, record.project);
+                relay.ledger.discard(Some(recipient), &record.items, &Loss::Shutdown);
+            }
         }
     }
     pushed

@@ -13,6 +13,7 @@ use crate::encoding::UpstreamEncoding;
 use crate::foreign::TakesBare;
 use crate::learned::LearnedLimits;
 use crate::queue::Queue;
+use crate::reports::Recipient;
 
 /// One server that takes envelopes, and how it fares. What is true of one says nothing about another.
 #[derive(Debug)]
@@ -35,6 +36,14 @@ pub(crate) struct Target {
     /// Its number in the spool, if there is one.
     pub(crate) id: Option<TargetId>,
     pub(crate) address: Destination,
+}
+
+impl Target {
+    /// Who is told what became of the items of this sender; the key and project may also be those that the target knows.
+    pub(crate) fn recipient(&self, key: ProjectKey, project: u64) -> Recipient {
+        let (key, project) = self.address.address(key, project);
+        Recipient { upstream: self.upstream, lane: self.lane, key, project }
+    }
 }
 
 /// What an envelope is addressed to.

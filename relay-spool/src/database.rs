@@ -512,15 +512,13 @@ impl Database {
     /// Numbers and ages go together, but for records that are marked as early. The record with the lowest number is
     /// older than all that are not; if it is early itself, the oldest of those is older still.
     pub(crate) fn oldest(&self) -> Result<Option<(Dropped, SystemTime)>, Fault> {
-        let oldest = |statement: &str| -> Result<Option<(Dropped, i64)>, Fault> {
-            let mut statement = self.connection.prepare_cached(statement)?;
-            Ok(statement.query_row([], |row| Ok((dropped(row)?, row.get(3)?))).optional()?)
+        let oldest = |rest: &str| -> Result<Option<(Dropped, i64)>, Fault> {
+            let statement = format!("SELECT {DROPPED}, received FROM record {rest} LIMIT 1");
+            let mut statement = self.connection.prepare_cached(&statement)?;
+            Ok(statement.query_row([], |row| Ok((dropped(row)?, row.get(6)?))).optional()?)
         };
-        let first =
-            oldest("SELECT id, target, item_count, received FROM record ORDER BY id LIMIT 1")?;
-        let early = oldest(
-            "SELECT id, target, item_count, received FROM record WHERE early = 1 ORDER BY received, id LIMIT 1",
-        )?;
+        let first = oldest("ORDER BY id")?;
+        let early = oldest("WHERE early = 1 ORDER BY received, id")?;
         let oldest = first.into_iter().chain(early).min_by_key(|(_, received)| *received);
         Ok(oldest.map(|(record, received)| (record, from_millis(received))))
     }
@@ -602,14 +600,10 @@ impl Database {
 
     /// The record of `target` to give up first: the oldest that waits for no time, else the one that is due first.
     pub(crate) fn first_of(&self, target: TargetId) -> Result<Option<Dropped>, Fault> {
-        let row = self
-            .connection
-            .prepare_cached(
-                "SELECT id, target, item_count FROM record WHERE target = ?1 ORDER BY due, id LIMIT 1",
-            )?
-            .query_row([target.0], dropped)
-            .optional()?;
-        Ok(row)
+        let statement =
+            format!("SELECT {DROPPED} FROM record WHERE target = ?1 ORDER BY due, id LIMIT 1");
+        let mut statement = self.connection.prepare_cached(&statement)?;
+        Ok(statement.query_row([target.0], dropped).optional()?)
     }
 
     /// Tries whether the disk takes a record of `bytes`, and leaves everything as it was.
@@ -729,11 +723,17 @@ fn has_table(connection: &Connection, name: &str) -> Result<bool, Unusable> {
     Ok(connection.query_row(sql, [name], |row| row.get(0))?)
 }
 
+/// The columns that [`dropped`] reads.
+const DROPPED: &str = "id, target, project, key, items, item_count";
+
 fn dropped(row: &Row<'_>) -> rusqlite::Result<Dropped> {
     Ok(Dropped {
         id: RecordId(row.get(0)?),
         target: TargetId(row.get(1)?),
-        item_count: row.get(2)?,
+        project: row.get::<_, i64>(2)?.cast_unsigned(),
+        key: row.get(3)?,
+        items: row.get(4)?,
+        item_count: row.get(5)?,
     })
 }
 

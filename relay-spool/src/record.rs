@@ -151,12 +151,18 @@ impl RecordRef {
 }
 
 /// A record that the spool gave up by itself, for its age or to make room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dropped {
     /// Its place in the order of arrival.
     pub id: RecordId,
     /// Where it would have gone.
     pub target: TargetId,
+    /// The project there.
+    pub project: u64,
+    /// The public key there.
+    pub key: String,
+    /// What was in it, in the words of [`Meta::items`].
+    pub items: String,
     /// How many items it had.
     pub item_count: u32,
 }

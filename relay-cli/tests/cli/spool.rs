@@ -48,7 +48,8 @@ fn filled() -> Folder {
     store(&spool, "eu", |record| {
         record.meta.event_id = Some(EVENT.to_owned());
         record.meta.item_count = 2;
-        record.meta.items = r#"{"attachment+attachment_item":1,"error":1}"#.to_owned();
+        record.meta.items =
+            r#"{"attachment+attachment_item":{"items":1,"attachment":512},"error":1}"#.to_owned();
         record.meta.encoding = "gzip".to_owned();
         record.meta.headers = "x-one: 1\nx-two: \x1b[2J".to_owned();
         record.body =
@@ -132,7 +133,10 @@ fn ls_prints_an_object_per_line_for_programs() {
         ("key", json!(KEY)),
         ("event_id", json!(EVENT)),
         ("item_count", json!(2)),
-        ("items", json!({"attachment+attachment_item": 1, "error": 1})),
+        (
+            "items",
+            json!({"attachment+attachment_item": {"items": 1, "attachment": 512}, "error": 1}),
+        ),
         ("encoding", json!("gzip")),
         ("attempts", json!(0)),
         ("due", json!(null)),

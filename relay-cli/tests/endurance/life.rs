@@ -87,6 +87,7 @@ struct Life {
 pub(crate) struct LastWords {
     pub(crate) recovered: u64,
     pub(crate) received: u64,
+    pub(crate) made: u64,
     pub(crate) delivered: u64,
     pub(crate) discarded: u64,
     pub(crate) waiting: u64,
@@ -188,12 +189,13 @@ impl Lives {
         let words = LastWords {
             recovered: figure("recovered"),
             received: figure("received"),
+            made: figure("made"),
             delivered: figure("delivered"),
             discarded: figure("discarded"),
             waiting: figure("waiting"),
         };
         assert_eq!(
-            words.recovered + words.received,
+            words.recovered + words.received + words.made,
             words.delivered + words.discarded + words.waiting,
             "{words:?}"
         );

@@ -240,6 +240,11 @@ impl Shared {
         let newline = envelope.iter().position(|byte| *byte == b'\n').unwrap_or(envelope.len());
         let (header, items) = envelope.split_at(newline);
         let header: Value = serde_json::from_slice(header).unwrap_or_default();
+        let client = header["client"].as_str().unwrap_or_default();
+        if client.starts_with("sentry.relay/") {
+            // What it tells of what it refused is no envelope of ours.
+            return;
+        }
         let id = header["event_id"].as_str().unwrap_or_default();
         let number = self.quarry.number(id);
         let receipt = receipt(digest(items.get(1..).unwrap_or_default()));

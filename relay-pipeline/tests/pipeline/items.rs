@@ -146,7 +146,8 @@ fn each_type_counts_and_belongs_to_an_event_as_the_table_of_items_says() {
             .map(|(category, quantity)| format!("{category} {quantity}"))
             .collect();
         assert_eq!(counted.join(", "), *counts, "{header}");
-        let indexed = enforced(&item).iter().any(|category| category.name().ends_with("_indexed"));
+        let indexed =
+            enforced(&quantities).iter().any(|category| category.name().ends_with("_indexed"));
         assert!(!indexed, "no limit on an indexed category is enforced: {header}");
     }
 }

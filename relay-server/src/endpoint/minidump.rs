@@ -16,6 +16,7 @@ use super::{Bundle, Request};
 use crate::body::BodyError;
 use crate::budget::{OverBudget, Reservation};
 use crate::multipart::{Form, MAX_BOUNDARY, MAX_HEAD, MAX_PARTS, Part, WhenLarge};
+use crate::record::Items;
 use crate::rejection::{DumpError, Rejection};
 
 /// The field of the dump.
@@ -29,7 +30,7 @@ pub(super) async fn read(request: Request<'_>) -> Result<Bundle, Rejection> {
     let is_dump =
         media_type.is_some_and(|ty| ty == "application/octet-stream" || ty == "application/x-dmp");
     let max_dump = request.relay.config.limits.items.max_attachment_size;
-    let Form { mut parts, mut memory, skipped_files } =
+    let Form { mut parts, mut memory, skipped_files: (files, bytes) } =
         if is_dump { read_raw(request, max_dump).await? } else { read_parts(request).await? };
     let dump = parts.iter_mut().find(|part| is_dump_part(part)).ok_or(DumpError::Missing)?;
     dump.content = inner_part(&dump.content).await;
@@ -37,7 +38,11 @@ pub(super) async fn read(request: Request<'_>) -> Result<Bundle, Rejection> {
     if ![&b"MDMP"[..], b"PMDM"].iter().any(|magic| dump.content.starts_with(magic)) {
         return Err(DumpError::Invalid.into());
     }
-    Ok(Bundle { envelopes: vec![envelope(parts)?], memory, left_out: skipped_files })
+    Ok(Bundle {
+        envelopes: vec![envelope(parts)?],
+        memory,
+        left_out: Items::attachments(files, bytes),
+    })
 }
 
 fn is_dump_part(part: &Part) -> bool {
@@ -59,7 +64,7 @@ async fn read_raw(mut request: Request<'_>, max_dump: usize) -> Result<Form, Rej
         media_type: None,
         content: received.bytes,
     };
-    Ok(Form { parts: vec![part], memory: received.memory, skipped_files: 0 })
+    Ok(Form { parts: vec![part], memory: received.memory, skipped_files: (0, 0) })
 }
 
 fn too_large() -> Rejection {

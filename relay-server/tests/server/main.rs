@@ -13,6 +13,7 @@ mod http;
 mod limits;
 mod nothing_lost;
 mod proxying;
+mod reports;
 mod rows;
 mod settle;
 mod shutdown;
