@@ -85,7 +85,8 @@ fn of_an_entry_of_a_map_that_is_there_twice_the_last_counts_and_free_maps_keep_b
 
 #[test]
 fn of_an_entry_of_a_map_that_is_there_twice_the_last_counts_in_structs_too() {
-    let event: Event = read(br#"{"extra":{"a":1,"a":null,"b":null,"b":2}}"#).expect("no content is an error");
+    let event: Event =
+        read(br#"{"extra":{"a":1,"a":null,"b":null,"b":2}}"#).expect("no content is an error");
     let extra = event.extra.expect("it is there");
     assert_eq!(extra.keys().collect::<Vec<_>>(), ["b"]);
 }
