@@ -89,13 +89,14 @@ impl Lane {
     }
 
     /// The oldest record that may go, or one close behind it that `worker` received itself: what another thread has
-    /// allocated costs more to free, as both are then after one lock.
-    pub(crate) fn pop(&mut self, worker: usize) -> Option<Box<Record>> {
+    /// allocated costs more to free, as both are then after one lock. `room` records may go now, in any order.
+    pub(crate) fn pop(&mut self, worker: usize, room: usize) -> Option<Box<Record>> {
         let (front, record) = self.ready.first_key_value()?;
         let own = match record.worker {
             None => None,
             Some(_) => {
-                let near = ..=RecordId::new(front.get().saturating_add(NEAR));
+                let reach = (room as u64).saturating_sub(1).min(NEAR);
+                let near = ..=RecordId::new(front.get().saturating_add(reach));
                 self.ready.range(near).find(|(_, record)| record.worker == Some(worker))
             }
         };
@@ -250,7 +251,7 @@ mod tests {
     }
 
     fn rest(lane: &mut Lane) -> Vec<u64> {
-        std::iter::from_fn(|| lane.pop(0)).map(|record| record.id.get()).collect()
+        std::iter::from_fn(|| lane.pop(0, usize::MAX)).map(|record| record.id.get()).collect()
     }
 
     #[test]
@@ -361,7 +362,7 @@ mod tests {
         fetched(&mut lane, target, &ids, &[], true);
         lane.wait_on_disk(now);
         assert_eq!((lane.fetch(now), lane.due()), (None, None));
-        lane.pop(0);
+        lane.pop(0, 1);
         assert_eq!(lane.due(), Some(now));
         assert!(lane.fetch(now).is_some());
     }
@@ -369,12 +370,20 @@ mod tests {
     #[test]
     fn a_worker_takes_what_it_received_itself_but_overtakes_nobody_by_far() {
         let target = target();
-        let mut lane = Lane::new(Some(target), false);
-        for (id, worker) in [(1, 1), (2, 0), (3, 0), (1 + NEAR, 0), (2 + NEAR, 0), (3 + NEAR, 1)] {
-            let record = record(&stored(target, id)).expect("a record");
-            lane.arrive(Box::new(Record { worker: Some(worker), ..*record }));
+        let arrived = |records: &[(u64, usize)]| {
+            let mut lane = Lane::new(Some(target), false);
+            for (id, worker) in records {
+                let record = record(&stored(target, *id)).expect("a record");
+                lane.arrive(Box::new(Record { worker: Some(*worker), ..*record }));
+            }
+            lane
+        };
+        let records = [(1, 1), (2, 0), (3, 0), (1 + NEAR, 0), (2 + NEAR, 0), (3 + NEAR, 1)];
+        assert_eq!(rest(&mut arrived(&records)), [2, 3, 1 + NEAR, 1, 2 + NEAR, 3 + NEAR]);
+        for (room, first) in [(1, 1), (2, 2), (3, 2)] {
+            let popped = arrived(&records).pop(0, room).expect("several came");
+            assert_eq!(popped.id.get(), first, "room for {room}");
         }
-        assert_eq!(rest(&mut lane), [2, 3, 1 + NEAR, 1, 2 + NEAR, 3 + NEAR]);
 
         let mut lane = Lane::new(Some(target), true);
         fetched(&mut lane, target, &[], &[1], true);

@@ -67,7 +67,12 @@ impl Pace {
 
     /// Whether as many are on their way as may be.
     pub(crate) fn is_full(&self) -> bool {
-        self.in_flight >= self.window
+        self.room() == 0
+    }
+
+    /// How many more may be on their way.
+    pub(crate) fn room(&self) -> usize {
+        self.window.saturating_sub(self.in_flight)
     }
 
     /// The end of the pause, if there is one.

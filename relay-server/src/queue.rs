@@ -140,11 +140,12 @@ impl Queue {
         else {
             return Next::Nothing;
         };
+        let room = state.pace.room();
         if !state.pace.start(now) {
             return Next::Nothing;
         }
         state.turn = (lane + 1) % lanes;
-        let record = state.lanes.get_mut(lane).and_then(|lane| lane.pop(worker));
+        let record = state.lanes.get_mut(lane).and_then(|lane| lane.pop(worker, room));
         let record = record.expect("looked at above, under the same lock");
         state.in_flight.insert(record.id);
         Next::Send(record)
