@@ -228,13 +228,8 @@ fn limits_hold(seed: u64, interface: &'static Interface, size: generate::Size) {
     check(&mut payload, root, interface);
     trim(&mut payload, root, interface);
     let found = payload.to_json();
-    let mut payload = Payload::parse(found.as_bytes()).expect("what is written is JSON");
+    let payload = Payload::parse(found.as_bytes()).expect("what is written is JSON");
     assert_limits(payload.node(payload.root()), &Attributes::of(Shape::Object(interface)));
-    // What is within its limits is left alone.
-    let root = payload.root();
-    check(&mut payload, root, interface);
-    trim(&mut payload, root, interface);
-    assert_eq!(payload.to_json(), found, "seed {seed}");
 }
 
 proptest! {
