@@ -146,8 +146,9 @@ fn who_appends_is_told_when_the_thread_ends_in_the_middle_of_it() {
     drop((release, told));
     let replies: Vec<_> = replies.into_iter().collect();
     assert_eq!(replies, vec![Some(relay_spool::SpoolError::Closed); 3]);
-    assert!(spool.status().fault.is_some());
+    // The thread says so when it is through with its end.
     spool.close();
+    assert!(spool.status().fault.is_some());
     // They were on the disk already: nobody was promised that, and it does no harm.
     let spool = Spool::open(folder.path(), Settings::default()).expect("it opens");
     assert_eq!(crate::support::bodies(&spool), ["stored"; 4]);
