@@ -75,6 +75,8 @@ fn when_the_thread_of_the_spool_ends_nothing_is_accepted_and_the_relay_can_be_st
         }
     });
     assert_eq!(event().send(address).status(), 503);
+    // The thread says so when it is through with its end.
+    wait_until(&running, |stats| stats.spool.as_ref().is_some_and(|spool| spool.fault.is_some()));
     let ready = Request::new("GET", "/api/relay/healthcheck/ready/").send(address);
     assert_eq!(ready.status(), 503);
     assert!(ready.text().contains("its thread has ended"), "{}", ready.text());
