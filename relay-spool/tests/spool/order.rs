@@ -77,19 +77,24 @@ fn after_close_nothing_is_taken_and_everybody_is_told() {
     assert!(blocking(|reply| spool.body(RecordId::new(1), reply)).is_err());
 }
 
+/// Holds the thread, so that others wait behind it, until what this gives back is dropped; then it does this first.
+fn hold(spool: &Spool, then: impl FnOnce() + Send + 'static) -> std::sync::mpsc::Sender<()> {
+    let (release, held) = std::sync::mpsc::channel();
+    let (begin, begun) = std::sync::mpsc::channel();
+    spool.body(RecordId::new(1), move |_| {
+        begin.send(()).expect("the test waits");
+        let _ = held.recv();
+        then();
+    });
+    begun.recv().expect("the thread is there");
+    release
+}
+
 #[test]
 fn a_reply_that_panics_leaves_nobody_waiting() {
     let spool = Spool::in_memory(Settings::default()).expect("it opens");
     let target = spool.target("upstream").expect("a target");
-    let (release, held) = std::sync::mpsc::channel::<()>();
-    let (begin, begun) = std::sync::mpsc::channel();
-    // Holds the thread until others wait behind it.
-    spool.body(RecordId::new(1), move |_| {
-        begin.send(()).expect("the test waits");
-        let _ = held.recv();
-        panic!("as a test asked for");
-    });
-    begun.recv().expect("the thread is there");
+    let release = hold(&spool, || panic!("as a test asked for"));
     let (told, replies) = std::sync::mpsc::channel();
     for _ in 0..3 {
         let told = told.clone();
@@ -128,13 +133,7 @@ fn who_appends_is_told_when_the_thread_ends_in_the_middle_of_it() {
     let folder = tempfile::tempdir().expect("a folder");
     let spool = Spool::open(folder.path(), Settings::default()).expect("it opens");
     let target = spool.target("upstream").expect("a target");
-    let (release, held) = std::sync::mpsc::channel::<()>();
-    let (begin, begun) = std::sync::mpsc::channel();
-    spool.body(RecordId::new(1), move |_| {
-        begin.send(()).expect("the test waits");
-        let _ = held.recv();
-    });
-    begun.recv().expect("the thread is there");
+    let release = hold(&spool, || {});
     // All in one turn.
     let (told, replies) = std::sync::mpsc::channel();
     spool.append(vec![record(target, "stored")], |_| panic!("as a test asked for"));
