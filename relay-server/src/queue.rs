@@ -486,6 +486,7 @@ mod tests {
 
     use super::*;
     use http::HeaderMap;
+    use relay_compression::ContentEncoding;
 
     const KEY: &str = "a94ae32be2582e0bcb7b0ba0d8ba36f3";
     const ERROR: &str = r#"{"error":1}"#;
@@ -683,6 +684,28 @@ mod tests {
         let stats = queue.ledger.stats(None);
         assert_eq!((stats.delivered, stats.waiting), (1, 0), "{stats:?}");
         assert_eq!(stats.discarded_total(), 0, "{stats:?}");
+    }
+
+    #[test]
+    fn what_was_tried_once_keeps_its_body_on_the_disk_alone() {
+        let spool = Spool::in_memory(relay_spool::Settings::default()).expect("memory");
+        let lanes = vec![Lane::new(spool.target("upstream").ok(), false)];
+        let (budget, ledger) = (Budget::new(40_000), Arc::default());
+        let changed = Arc::default();
+        let queue = Queue::new(0, lanes, pace(), Some(spool), Arc::clone(&budget), ledger, changed);
+        let (queue, now) = (Arc::new(queue), Instant::now());
+        let mut record = record(1);
+        record.set_body(vec![b'x'; 10_000].into(), ContentEncoding::Identity);
+        let occupied = record.occupied();
+        record.memory = budget.take(occupied + 10_000);
+        queue.stored(record);
+        let record = take(&queue, now);
+        assert!(record.body.is_some());
+        assert!(budget.reserve(30_000).is_err(), "its body holds some of that");
+        queue.put_back(record, None, now, now, 0.0);
+        let record = take(&queue, now + Duration::from_secs(60));
+        assert!(record.body.is_none());
+        assert!(budget.reserve(30_000).is_ok());
     }
 
     fn discarded(queue: &Queue) -> u64 {

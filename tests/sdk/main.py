@@ -291,6 +291,7 @@ def capture(report, client, command, folder):
         finally:
             code = relay.stop()
         report.check(f"capture, {client.name}: SIGTERM ends the relay with exit code 0", expect(code == 0, f"{code}"))
+        report.check(f"capture, {client.name}: every item is accounted for", relay.accounts())
 
 
 def post(url, body):
@@ -344,6 +345,7 @@ def main():
         recorded = len(upstream.requests)
         code = relay.stop()
         report.check("proxy: SIGTERM ends the relay with exit code 0", expect(code == 0, f"{code}"))
+        report.check("proxy: every item is accounted for", relay.accounts())
         surplus = len(upstream.requests) - recorded
         report.check("proxy: nothing was sent twice at the end", expect(surplus == 0, f"{surplus} more requests"))
         if report.failed:

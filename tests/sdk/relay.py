@@ -56,3 +56,14 @@ class Relay:
             return None
         finally:
             self._reader.join(PATIENCE)
+
+    def accounts(self):
+        """After its end: what is wrong with what it says became of every item. An empty list if nothing is."""
+        last = self.output[-1] if self.output else ""
+        figures = {name: int(figure) for name, figure in re.findall(r" (\w+)=(\d+)", last)}
+        try:
+            came = figures["recovered"] + figures["received"] + figures["made"]
+            went = figures["delivered"] + figures["discarded"] + figures["waiting"]
+        except KeyError as name:
+            return [f"no {name} in {last!r}"]
+        return [] if came == went and figures["received"] > 0 else [f"{figures}"]
