@@ -399,13 +399,16 @@ fn what_is_refused_while_the_relay_stops_is_reported_by_the_next_one() {
     let relay = Relay::start(late_config(&upstream, folder.path()));
     assert_eq!(send(&relay, &fresh_id(), EVENT), 200);
     upstream.wait_for(1);
+    assert_eq!(send(&relay, &fresh_id(), large_event()), 413);
     relay.begin_stop();
+    // What it reports before it stops is under way; what is refused from now on comes too late for that.
+    upstream.wait_for(2);
     upstream.release();
     let stats = relay.ended();
-    assert_eq!((stats.made, stats.waiting), (1, 1), "{stats:?}");
+    assert_eq!((stats.made, stats.waiting), (2, 1), "{stats:?}");
     Relay::start(late_config(&upstream, folder.path())).settle();
     let refused = [("discarded_events", "upstream_refused:400", "error", 1)];
-    wait_until_told(&upstream, &refused);
+    wait_until_told(&upstream, &[&LARGE_EVENT[..], &refused].concat());
 }
 
 #[test]
