@@ -225,7 +225,7 @@ impl Payload<'_> {
     }
 
     /// The values of `key`, which an object may have more than once. One walk, whatever is done to them then.
-    pub(super) fn all_of_key(&self, object: NodeId, key: &str) -> Vec<NodeId> {
+    pub(crate) fn all_of_key(&self, object: NodeId, key: &str) -> Vec<NodeId> {
         let children = self.node(object).children();
         children.filter(|child| child.key() == Some(key)).map(|child| child.id()).collect()
     }

@@ -164,6 +164,9 @@ impl<'a> Check<'_, 'a> {
 
     /// Of a key that a map has twice, the last counts: removes those before it. `_meta` could not tell them apart.
     fn remove_duplicates(&mut self, id: NodeId) {
+        if self.node(id).children().nth(1).is_none() {
+            return;
+        }
         let mut entries: Vec<_> =
             self.node(id).children().filter_map(|it| it.key().zip(Some(it.id()))).collect();
         // Ids do not follow the order of entries; the sort does.

@@ -66,15 +66,14 @@ impl Check<'_, '_> {
         }
     }
 
-    /// The values of a key that may be there more than once. One walk, whatever is done to them then.
-    fn all_of_key(&self, object: NodeId, key: &str) -> Vec<NodeId> {
-        let children = self.node(object).children();
-        children.filter(|child| child.key() == Some(key)).map(NodeRef::id).collect()
-    }
-
     /// Of a key that is there twice, the last counts: removes all before it.
     pub(super) fn last_of_key(&mut self, object: NodeId, key: &str) -> Option<NodeId> {
-        let mut all = self.all_of_key(object, key);
+        let mut of_key = self.node(object).children().filter(|child| child.key() == Some(key));
+        let only = of_key.next()?.id();
+        if of_key.next().is_none() {
+            return Some(only);
+        }
+        let mut all = self.payload.all_of_key(object, key);
         let last = all.pop();
         for before in all {
             self.payload.remove(before);
@@ -135,7 +134,7 @@ impl Check<'_, '_> {
     pub(super) fn mechanism(&mut self, id: NodeId, interface: &'static Interface) {
         if self.kind(id) == Kind::Object {
             // A type that is null and says nothing more goes away; then it is as if it had not come.
-            for ty in self.all_of_key(id, "type").into_iter().rev() {
+            for ty in self.payload.all_of_key(id, "type").into_iter().rev() {
                 if !self.is_plain_null(ty) {
                     break;
                 }
