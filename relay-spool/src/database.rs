@@ -6,7 +6,7 @@ use std::str::FromStr as _;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, named_params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
 use crate::record::{from_millis, to_millis};
 use crate::spool::Sync;
@@ -319,33 +319,33 @@ impl Database {
         early: bool,
     ) -> Result<(), Fault> {
         let NewRecord { meta, body } = record;
+        // By place: finding seventeen parameters by name takes as long as a tenth of the row.
         self.connection
             .prepare_cached(
                 "INSERT INTO record (id, target, due, attempts, refused_since, received, early, project, key, \
-                 event_id, item_count, items, encoding, headers, size, checksum, body) VALUES (:id, :target, :due, \
-                 :attempts, :refused, :received, :early, :project, :key, :event_id, :item_count, :items, :encoding, :headers, :size, \
-                 :checksum, :body)",
+                 event_id, item_count, items, encoding, headers, size, checksum, body) \
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             )?
-            .execute(named_params! {
-                ":id": id.0,
-                ":target": meta.target.0,
-                ":due": schedule.due.map_or(0, to_millis),
-                ":attempts": schedule.attempts,
-                ":refused": schedule.refused_since.map(to_millis),
-                ":received": to_millis(meta.received),
-                ":early": early,
+            .execute(params![
+                id.0,
+                meta.target.0,
+                schedule.due.map_or(0, to_millis),
+                schedule.attempts,
+                schedule.refused_since.map(to_millis),
+                to_millis(meta.received),
+                early,
                 // As it is in the 63 bits that anybody uses; the rest survives as a negative number.
-                ":project": meta.project.cast_signed(),
-                ":key": meta.key,
-                ":event_id": meta.event_id,
-                ":item_count": meta.item_count,
-                ":items": meta.items,
-                ":encoding": meta.encoding,
-                ":headers": meta.headers,
-                ":size": record.size(),
-                ":checksum": crc32fast::hash(body),
-                ":body": &body[..],
-            })?;
+                meta.project.cast_signed(),
+                meta.key,
+                meta.event_id,
+                meta.item_count,
+                meta.items,
+                meta.encoding,
+                meta.headers,
+                record.size(),
+                crc32fast::hash(body),
+                &body[..],
+            ])?;
         Ok(())
     }
 
