@@ -179,9 +179,12 @@ impl Decoder {
     fn step(&mut self, input: &[u8]) -> Result<(Step, bool), DecodeError> {
         let max_history = self.limit.saturating_add(Self::HISTORY_FREE);
         let len = self.len();
-        let wanted = match len {
-            0 => announced_length(self.encoding, input).unwrap_or(input.len().saturating_mul(4)),
-            _ => len,
+        let announced = if len == 0 { announced_length(self.encoding, input) } else { None };
+        let wanted = match announced {
+            // One more, so that the buffer is not full in the end.
+            Some(announced) => announced + 1,
+            None if len == 0 => input.len().saturating_mul(4).max(Self::STEP_MIN),
+            None => len.max(Self::STEP_MIN),
         };
         let stream = match &mut self.stream {
             Some(stream) => stream,
@@ -197,7 +200,7 @@ impl Decoder {
         let room = match left {
             0 => &mut beyond,
             _ => {
-                let wanted = wanted.clamp(Self::STEP_MIN, Self::STEP).min(left);
+                let wanted = wanted.min(Self::STEP).min(left);
                 self.output.room(wanted, left).ok_or(DecodeError::OutOfMemory)?
             }
         };

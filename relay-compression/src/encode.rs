@@ -58,13 +58,18 @@ pub struct Encoder {
     // One of these, once the first body needs it; br has nothing to keep.
     deflate: Option<Compress>,
     zstd: Option<CCtx<'static>>,
+    /// Where a body is written that needs little room, as long as that is not known to be less.
+    room: Vec<u8>,
 }
 
 impl Encoder {
+    /// The most room that is kept for the next body, in bytes.
+    const KEPT_ROOM: usize = 64 * 1024;
+
     /// An encoder for one encoding and level.
     #[must_use]
     pub const fn new(encoding: ContentEncoding, level: Level) -> Self {
-        Self { encoding, level, deflate: None, zstd: None }
+        Self { encoding, level, deflate: None, zstd: None, room: Vec::new() }
     }
 
     /// Encodes the concatenation of `parts` as one body.
@@ -78,13 +83,22 @@ impl Encoder {
     {
         let parts = parts.into_iter();
         let length = parts.clone().map(<[u8]>::len).sum();
-        let mut encoded = match self.encoding {
-            ContentEncoding::Identity => concatenate(parts, length),
-            ContentEncoding::Gzip | ContentEncoding::Deflate => self.deflate(parts, length),
-            ContentEncoding::Br => self.brotli(parts, length),
-            ContentEncoding::Zstd => self.zstd(parts, length),
+        let mut encoded = std::mem::take(&mut self.room);
+        encoded.clear();
+        match self.encoding {
+            ContentEncoding::Identity => concatenate(parts, length, &mut encoded),
+            ContentEncoding::Gzip | ContentEncoding::Deflate => {
+                self.deflate(parts, length, &mut encoded)
+            }
+            ContentEncoding::Br => self.brotli(parts, length, &mut encoded),
+            ContentEncoding::Zstd => self.zstd(parts, length, &mut encoded),
         }?;
-        // The room was reserved for the worst case.
+        // The room was reserved for the worst case: to copy a little out of it costs less than to give the rest back.
+        if encoded.capacity() <= Self::KEPT_ROOM {
+            let body = Bytes::copy_from_slice(&encoded);
+            self.room = encoded;
+            return Ok(body);
+        }
         encoded.shrink_to_fit();
         Ok(encoded.into())
     }
@@ -93,7 +107,8 @@ impl Encoder {
         &mut self,
         parts: impl Iterator<Item = &'a [u8]>,
         length: usize,
-    ) -> Result<Vec<u8>, EncodeError> {
+        encoded: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
         let (encoding, level) = (self.encoding, self.level);
         let context = self.deflate.get_or_insert_with(|| {
             let level = Compression::new(level.0.clamp(0, 9).unsigned_abs());
@@ -103,14 +118,14 @@ impl Encoder {
             }
         });
         context.reset();
-        let mut encoded = with_room(length / 2 + 64)?;
+        reserve(encoded, length / 2 + 64)?;
         in_turn(parts, |mut part, is_last| {
             let flush = if is_last { FlushCompress::Finish } else { FlushCompress::None };
             loop {
-                make_room(&mut encoded)?;
+                make_room(encoded)?;
                 let before = context.total_in();
                 let status = context
-                    .compress_vec(part, &mut encoded, flush)
+                    .compress_vec(part, encoded, flush)
                     .map_err(|_| EncodeError::Codec { encoding, reason: "deflate error" })?;
                 // One call reads no more than it was given.
                 let read = (context.total_in() - before) as usize;
@@ -119,36 +134,40 @@ impl Encoder {
                     return Ok(());
                 }
             }
-        })?;
-        Ok(encoded)
+        })
     }
 
     fn brotli<'a>(
         &self,
         parts: impl Iterator<Item = &'a [u8]>,
         length: usize,
-    ) -> Result<Vec<u8>, EncodeError> {
+        encoded: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
         let params = BrotliEncoderParams {
             quality: self.level.0.clamp(0, 11),
             lgwin: brotli_window_log(length),
             size_hint: length,
             ..BrotliEncoderParams::default()
         };
-        let mut writer = CompressorWriter::with_params(with_room(length / 2 + 64)?, 4096, &params);
+        reserve(encoded, length / 2 + 64)?;
+        let mut writer = CompressorWriter::with_params(encoded, 4096, &params);
         for part in parts {
             writer.write_all(part).map_err(|_| EncodeError::Codec {
                 encoding: self.encoding,
                 reason: "brotli error",
             })?;
         }
-        Ok(writer.into_inner())
+        // Which writes the end.
+        writer.into_inner();
+        Ok(())
     }
 
     fn zstd<'a>(
         &mut self,
         parts: impl Iterator<Item = &'a [u8]>,
         length: usize,
-    ) -> Result<Vec<u8>, EncodeError> {
+        encoded: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
         let codec_error = |code| EncodeError::Codec {
             encoding: ContentEncoding::Zstd,
             reason: zstd_safe::get_error_name(code),
@@ -165,7 +184,7 @@ impl Encoder {
         context.reset(ResetDirective::SessionOnly).map_err(codec_error)?;
         // A known length makes for smaller tables, and tells the receiver how much room it needs.
         context.set_pledged_src_size(Some(length as u64)).map_err(codec_error)?;
-        let mut encoded = with_room(zstd_safe::compress_bound(length))?;
+        reserve(encoded, zstd_safe::compress_bound(length))?;
         in_turn(parts, |part, is_last| {
             let mut input = InBuffer::around(part);
             let directive = if is_last {
@@ -174,9 +193,9 @@ impl Encoder {
                 ZSTD_EndDirective::ZSTD_e_continue
             };
             loop {
-                make_room(&mut encoded)?;
+                make_room(encoded)?;
                 let position = encoded.len();
-                let mut output = OutBuffer::around_pos(&mut encoded, position);
+                let mut output = OutBuffer::around_pos(encoded, position);
                 let left = context
                     .compress_stream2(&mut output, &mut input, directive)
                     .map_err(codec_error)?;
@@ -184,8 +203,7 @@ impl Encoder {
                     return Ok(());
                 }
             }
-        })?;
-        Ok(encoded)
+        })
     }
 }
 
@@ -206,10 +224,11 @@ fn brotli_window_log(length: usize) -> i32 {
 fn concatenate<'a>(
     parts: impl Iterator<Item = &'a [u8]>,
     length: usize,
-) -> Result<Vec<u8>, EncodeError> {
-    let mut whole = with_room(length)?;
+    whole: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    reserve(whole, length)?;
     parts.for_each(|part| whole.extend_from_slice(part));
-    Ok(whole)
+    Ok(())
 }
 
 /// Calls `encode` for each part, and tells it which is the last. Without parts there is one, an empty one.
@@ -225,10 +244,8 @@ fn in_turn<'a>(
     encode(part, true)
 }
 
-fn with_room(length: usize) -> Result<Vec<u8>, EncodeError> {
-    let mut buffer = Vec::new();
-    buffer.try_reserve_exact(length).map_err(|_| EncodeError::OutOfMemory)?;
-    Ok(buffer)
+fn reserve(buffer: &mut Vec<u8>, length: usize) -> Result<(), EncodeError> {
+    buffer.try_reserve_exact(length).map_err(|_| EncodeError::OutOfMemory)
 }
 
 fn make_room(buffer: &mut Vec<u8>) -> Result<(), EncodeError> {
