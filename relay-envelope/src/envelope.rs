@@ -16,7 +16,8 @@ use crate::plain;
 /// the reference where that page is silent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Envelope {
-    header: EnvelopeHeader,
+    /// On the heap: it is large, and envelopes are handed on a dozen times.
+    header: Box<EnvelopeHeader>,
     items: Vec<Item>,
 }
 
@@ -50,7 +51,7 @@ impl Envelope {
 
     /// An envelope of parts made elsewhere; the way back from [`into_parts`](Self::into_parts).
     pub fn from_parts(header: EnvelopeHeader, items: Vec<Item>) -> Self {
-        Self { header, items }
+        Self { header: Box::new(header), items }
     }
 
     /// Splits `bytes` into header and items. Payloads stay slices of `bytes`.
@@ -114,7 +115,7 @@ impl Envelope {
 
     /// Takes the envelope apart.
     pub fn into_parts(self) -> (EnvelopeHeader, Vec<Item>) {
-        (self.header, self.items)
+        (*self.header, self.items)
     }
 
     /// The envelope as it goes over the wire.
