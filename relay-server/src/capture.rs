@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use crate::body::BodyError;
 use crate::budget::{OverBudget, Reservation};
 use crate::ledger::Loss;
-use crate::record::{Items, headers_to_text};
+use crate::record::{Items, SenderHeaders};
 use crate::rejection::{QueueError, RETRY_AFTER_OVERLOAD, Rejection};
 use crate::relay::Relay;
 use crate::reply::{Reply, empty, holding, json, method_not_allowed, reply};
@@ -176,7 +176,7 @@ impl CaptureStore {
         relay: &Arc<Relay>,
         envelope: Envelope,
         (key, project): (ProjectKey, u64),
-        headers: &HeaderMap,
+        headers: &SenderHeaders,
         received: SystemTime,
     ) -> Result<(), Rejection> {
         let items = Items::of(envelope.items());
@@ -190,7 +190,7 @@ impl CaptureStore {
             items: items.to_text(),
             encoding: "identity".to_owned(),
             // Nothing is sent from here; but what is exported may be, by another relay.
-            headers: headers_to_text(headers),
+            headers: headers.to_text(),
         };
         let record = NewRecord { meta, body: envelope.encode() };
         // It is accounted for below, whatever becomes of the request.

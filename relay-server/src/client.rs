@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::future::Future;
 use std::path::PathBuf;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -132,7 +132,7 @@ impl HttpClient {
         request: Request<Full<Bytes>>,
     ) -> Result<Response<Bytes>, ClientError> {
         let request = request.map(|body| body.map_err(|never| match never {}).boxed_unsync());
-        within(self.settings.timeout, async {
+        let answer = pin!(async {
             let (head, body) = self.dispatch(request).await?.into_parts();
             let body =
                 first_bytes(body).await.map_err(|error| ClientError::Broken(error.into()))?;
@@ -142,8 +142,8 @@ impl HttpClient {
                 _ => body,
             };
             Ok(Response::from_parts(head, body))
-        })
-        .await
+        });
+        within(self.settings.timeout, answer).await
     }
 
     /// Sends a request and waits for the head of the answer, for `timeout` at most.
@@ -152,7 +152,7 @@ impl HttpClient {
         request: Request<RequestBody>,
         timeout: Duration,
     ) -> Result<Response<Incoming>, ClientError> {
-        within(timeout, self.dispatch(request)).await
+        within(timeout, pin!(self.dispatch(request))).await
     }
 
     async fn dispatch(
@@ -162,10 +162,11 @@ impl HttpClient {
         if let Some(auth) = self.proxy_auth(request.uri()) {
             request.headers_mut().insert(PROXY_AUTHORIZATION, auth);
         }
-        let authority = request.uri().authority().map(ToString::to_string);
+        let authority = request.uri().authority().cloned();
         self.client.request(request).await.map_err(|error| {
             if error.is_connect() {
-                let authority = authority.unwrap_or_default();
+                let authority =
+                    authority.map(|authority| authority.to_string()).unwrap_or_default();
                 return ClientError::Connect { authority, source: error.into() };
             }
             match error.source().and_then(|source| source.downcast_ref::<hyper::Error>()) {
@@ -186,22 +187,30 @@ impl HttpClient {
 
 async fn within<T>(
     timeout: Duration,
-    answer: impl Future<Output = Result<T, ClientError>>,
+    answer: Pin<&mut impl Future<Output = Result<T, ClientError>>>,
 ) -> Result<T, ClientError> {
     tokio::time::timeout(timeout, answer).await.unwrap_or(Err(ClientError::Timeout(timeout)))
 }
 
 /// The body, or its beginning if it is longer than anybody here wants to know.
 async fn first_bytes(mut body: Incoming) -> Result<Bytes, hyper::Error> {
-    let mut bytes = BytesMut::new();
+    let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = body.frame().await.transpose()? {
-        let Some(data) = frame.data_ref() else { continue };
-        if bytes.len() + data.len() > MAX_ANSWER {
+        let Ok(data) = frame.into_data() else { continue };
+        if first.len().max(whole.len()) + data.len() > MAX_ANSWER {
             break;
         }
-        bytes.extend_from_slice(data);
+        if first.is_empty() {
+            // Most answers come in one piece.
+            first = data;
+            continue;
+        }
+        if whole.is_empty() {
+            whole.extend_from_slice(&first);
+        }
+        whole.extend_from_slice(&data);
     }
-    Ok(bytes.freeze())
+    Ok(if whole.is_empty() { first } else { whole.freeze() })
 }
 
 fn proxies_of_environment() -> Option<Arc<Matcher>> {

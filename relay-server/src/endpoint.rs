@@ -14,6 +14,8 @@ mod store;
 mod unreal;
 mod vercel;
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
 use http::request::Parts;
@@ -138,16 +140,16 @@ impl Endpoint {
     ) -> Result<Bundle, Rejection> {
         match self {
             Self::Envelope | Self::Tunnel => envelope::read(request).await,
-            Self::Store => store::read(request, sender).await,
-            Self::Security => security::read(request).await,
+            Self::Store => Box::pin(store::read(request, sender)).await,
+            Self::Security => Box::pin(security::read(request)).await,
             Self::Minidump => Box::pin(minidump::read(request)).await,
             Self::Attachments => Box::pin(attachments::read(request)).await,
-            Self::Unreal => unreal::read(request).await,
-            Self::Cron => cron::read(request, sender).await,
-            Self::OtlpTraces => otlp::read(request, otlp::Signal::Traces).await,
-            Self::OtlpLogs => otlp::read(request, otlp::Signal::Logs).await,
-            Self::VercelLogs => vercel::read(request).await,
-            Self::Nel => nel::read(request).await,
+            Self::Unreal => Box::pin(unreal::read(request)).await,
+            Self::Cron => Box::pin(cron::read(request, sender)).await,
+            Self::OtlpTraces => Box::pin(otlp::read(request, otlp::Signal::Traces)).await,
+            Self::OtlpLogs => Box::pin(otlp::read(request, otlp::Signal::Logs)).await,
+            Self::VercelLogs => Box::pin(vercel::read(request)).await,
+            Self::Nel => Box::pin(nel::read(request)).await,
         }
     }
 
@@ -172,7 +174,7 @@ impl Endpoint {
                 reply(StatusCode::OK, Some("image/gif"), Bytes::from_static(store::PIXEL))
             }
             Self::Envelope | Self::Tunnel | Self::Store => match event_id {
-                Some(id) => json(StatusCode::OK, format!(r#"{{"id":"{id}"}}"#)),
+                Some(id) => json(StatusCode::OK, event_id_as_json(id)),
                 None => json(StatusCode::OK, "{}"),
             },
             Self::Security | Self::Nel => empty(StatusCode::OK),
@@ -252,6 +254,13 @@ impl Bundle {
         envelope.push(foreign.item(received.bytes));
         Self::new(vec![envelope], received.memory)
     }
+}
+
+/// `{"id":"…"}`, in one piece of memory: most answers are that.
+fn event_id_as_json(id: EventId) -> String {
+    let mut json = String::with_capacity(r#"{"id":""}"#.len() + 32);
+    let _ = write!(json, r#"{{"id":"{id}"}}"#);
+    json
 }
 
 /// The outer bound of a minidump with all that comes along.

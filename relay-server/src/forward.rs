@@ -31,8 +31,8 @@ pub(crate) fn kick(worker: &Arc<Worker>) {
     let now = Instant::now();
     for (index, upstream) in worker.relay.upstreams().iter().enumerate() {
         if upstream.queue.has_work(now) {
-            let worker = Arc::clone(worker);
-            tokio::spawn(async move { drain(worker, index).await });
+            // On the heap before it is a task: on its way to be one it is moved eight times.
+            tokio::spawn(Box::pin(drain(Arc::clone(worker), index)));
         }
     }
 }
@@ -206,7 +206,7 @@ fn request(
 ) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(body.bytes.clone()));
     *request.method_mut() = Method::POST;
-    *request.headers_mut() = record.headers.clone();
+    *request.headers_mut() = record.headers.of_request();
     if let Some(foreign) = bare {
         request.headers_mut().insert(CONTENT_TYPE, foreign.media_type());
     }

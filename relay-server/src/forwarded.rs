@@ -1,5 +1,6 @@
 //! Forwarded addresses: the way a request came, and how much of that is believed.
 
+use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -14,6 +15,9 @@ const CLIENT_ADDRESS: [HeaderName; 4] = [
     HeaderName::from_static("x-sentry-forwarded-for"),
     HeaderName::from_static("x-forwarded-for"),
 ];
+
+/// An IPv6 address in full, with an IPv4 address in it.
+const LONGEST_ADDRESS: usize = 45;
 
 /// The addresses a request came through, ours being the last hop: `client, proxy, …, peer`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,10 +35,11 @@ impl Chain {
             let chain = CLIENT_ADDRESS
                 .iter()
                 .find_map(|name| text(name).filter(|chain: &&str| !chain.is_empty()));
-            let text = match chain {
-                Some(chain) => format!("{chain}, {peer}"),
-                None => peer.to_string(),
-            };
+            let mut text = String::with_capacity(chain.map_or(0, str::len) + LONGEST_ADDRESS + 2);
+            if let Some(chain) = chain {
+                text.extend([chain, ", "]);
+            }
+            let _ = write!(text, "{peer}");
             return Self { text, may_say_more: true };
         }
         let told =

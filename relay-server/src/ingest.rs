@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderName, HeaderValue, ORIGIN, USER_AGENT};
+use http::header::{HeaderName, HeaderValue, ORIGIN, USER_AGENT};
 use http::request::Parts;
 use hyper::body::Incoming;
 use relay_auth::{AuthError, AuthHeader, Credentials};
-use relay_compression::{ContentEncoding, Encoder, Level};
+use relay_compression::{ContentEncoding, EncodeError, Encoder, Level};
 use relay_dsn::ProjectKey;
 use relay_envelope::{AttachmentType, Envelope, EnvelopeHeader, Item, ItemType, Trace};
 use relay_pipeline::{Admission, ItemTooLarge};
@@ -21,7 +21,7 @@ use crate::endpoint::{Endpoint, PathParameters, Request};
 use crate::foreign::Wrapping;
 use crate::ledger::Loss;
 use crate::meta::RequestMeta;
-use crate::record::{Items, Record, common_headers};
+use crate::record::{Items, Record, SenderHeaders};
 use crate::rejection::{BadProjectId, Mismatch, QueueError, Rejection};
 use crate::relay::{Relay, Worker};
 use crate::storing::{self, Prepared};
@@ -134,7 +134,7 @@ pub(crate) fn tell_of_limits(limits: &RateLimits, now: SystemTime) -> Result<(),
 
 /// An envelope on its way to one target, or into the capture store.
 struct Addressed<'a> {
-    target: Option<&'a Target>,
+    target: Option<&'a Arc<Target>>,
     admission: Admission,
 }
 
@@ -301,8 +301,8 @@ async fn hand_over(
         if !sender.is_own_word {
             envelope.header_mut().dsn = Some(store.dsn(sender_of));
         }
-        let headers = upstream_headers(envelope.header(), sender_of.0);
-        return store.keep(relay, envelope, sender_of, &headers, received).await;
+        let headers = sender_headers(envelope.header(), sender_of.0);
+        return Box::pin(store.keep(relay, envelope, sender_of, &headers, received)).await;
     }
     let mut underway = Underway { relay, sender, copies: copies.into_iter(), records: Vec::new() };
     match underway.prepare(worker, received, memory).await {
@@ -357,7 +357,7 @@ impl Underway<'_> {
                 (target_key, target_project),
                 received,
                 Items::of(envelope.items()),
-                upstream_headers(envelope.header(), target_key),
+                sender_headers(envelope.header(), target_key),
                 memory.split_off(0),
             );
             let event_id = envelope.header().event_id.map(|id| EventId::from(id).to_string());
@@ -365,7 +365,7 @@ impl Underway<'_> {
             record.wrapping = Wrapping::of(envelope.items());
             // First, so that its items are not forgotten while it is compressed.
             let record = Box::new(record);
-            self.records.push(Prepared { target: target.clone(), record, event_id });
+            self.records.push(Prepared { target: Arc::clone(target), record, event_id });
             let bytes = compress(worker, envelope, encoding).await?;
             if let Some(Prepared { record, .. }) = self.records.last_mut() {
                 record.set_body(bytes, encoding);
@@ -421,11 +421,7 @@ async fn compress(
         worker.encode(encoding, parts.iter())
     } else {
         drop(parts);
-        // With an encoder of its own: nobody waits for the worker's meanwhile.
-        let mut encoder = Encoder::new(encoding, Level::default_for(encoding));
-        tokio::task::spawn_blocking(move || encoder.encode(envelope.encode_parts().iter()))
-            .await
-            .map_err(|_| QueueError::Encoding)?
+        Box::pin(compress_aside(envelope, encoding)).await?
     };
     body.map_err(|error| {
         tracing::error!(%error, "an envelope could not be compressed");
@@ -433,14 +429,25 @@ async fn compress(
     })
 }
 
-/// The headers of the request to the upstream, all but those about the body (`spec/ingest.md` 9.2).
-pub(crate) fn upstream_headers(header: &EnvelopeHeader, target_key: ProjectKey) -> HeaderMap {
-    let mut headers = common_headers();
+/// With an encoder of its own: nobody waits for the worker's meanwhile.
+async fn compress_aside(
+    envelope: Envelope,
+    encoding: ContentEncoding,
+) -> Result<Result<Bytes, EncodeError>, QueueError> {
+    let mut encoder = Encoder::new(encoding, Level::default_for(encoding));
+    tokio::task::spawn_blocking(move || encoder.encode(envelope.encode_parts().iter()))
+        .await
+        .map_err(|_| QueueError::Encoding)
+}
+
+/// What the request to the upstream says of the sender (`spec/ingest.md` 9.2).
+pub(crate) fn sender_headers(header: &EnvelopeHeader, target_key: ProjectKey) -> SenderHeaders {
     let mut auth = AuthHeader::new(target_key).client(header.client.as_deref());
     if let Some(version) = header.version {
         auth = auth.version(version);
     }
-    headers.insert(HeaderName::from_static("x-sentry-auth"), auth.into());
+    let mut headers = SenderHeaders::with_capacity(4);
+    headers.push(HeaderName::from_static("x-sentry-auth"), auth.into());
     for (name, value) in [
         (HeaderName::from_static("x-forwarded-for"), &header.forwarded_for),
         (ORIGIN, &header.origin),
@@ -448,7 +455,7 @@ pub(crate) fn upstream_headers(header: &EnvelopeHeader, target_key: ProjectKey) 
     ] {
         // What an envelope says of itself may not fit into a header; it still travels in the envelope.
         if let Some(value) = value.as_ref().and_then(|value| HeaderValue::try_from(value).ok()) {
-            headers.insert(name, value);
+            headers.push(name, value);
         }
     }
     headers

@@ -485,8 +485,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use http::HeaderMap;
     use relay_compression::ContentEncoding;
+
+    use crate::record::SenderHeaders;
 
     const KEY: &str = "a94ae32be2582e0bcb7b0ba0d8ba36f3";
     const ERROR: &str = r#"{"error":1}"#;
@@ -500,7 +501,7 @@ mod tests {
         let items = Items::from_text(ERROR).expect("a count");
         let memory = Budget::new(0).take(0);
         let received = SystemTime::UNIX_EPOCH;
-        Box::new(Record::new(lane, (key, name), received, items, HeaderMap::new(), memory))
+        Box::new(Record::new(lane, (key, name), received, items, SenderHeaders::default(), memory))
     }
 
     fn pace() -> PaceSettings {

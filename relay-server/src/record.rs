@@ -28,8 +28,7 @@ pub(crate) struct Record {
     pub(crate) project: u64,
     pub(crate) received: SystemTime,
     pub(crate) items: Items,
-    /// Of the upstream request; all but the encoding.
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: SenderHeaders,
     /// `None`: on the disk alone.
     pub(crate) body: Option<Body>,
     /// Of the body on the disk.
@@ -61,7 +60,7 @@ impl Record {
         (key, project): (ProjectKey, u64),
         received: SystemTime,
         items: Items,
-        headers: HeaderMap,
+        headers: SenderHeaders,
         memory: Reservation,
     ) -> Self {
         Self {
@@ -111,8 +110,7 @@ impl Record {
 
     /// The bytes it occupies without its body.
     pub(crate) fn occupied(&self) -> usize {
-        let headers = self.headers.values().map(HeaderValue::len).sum::<usize>();
-        RECORD_OVERHEAD + self.items.size() + headers
+        RECORD_OVERHEAD + self.items.size() + self.headers.size()
     }
 
     /// What the spool keeps beside the body.
@@ -126,7 +124,7 @@ impl Record {
             item_count: u32::try_from(self.items.count()).unwrap_or(u32::MAX),
             items: self.items.to_text(),
             encoding: self.stored_encoding.as_str().to_owned(),
-            headers: headers_to_text(&self.headers),
+            headers: self.headers.to_text(),
         }
     }
 
@@ -142,7 +140,7 @@ impl Record {
             received: stored.meta.received,
             wrapping: items.wrapping(),
             items,
-            headers: headers_from_text(&stored.meta.headers)?,
+            headers: SenderHeaders::from_text(&stored.meta.headers)?,
             body: None,
             stored_size: usize::try_from(stored.body_size).ok()?,
             stored_encoding: stored.meta.encoding.parse().ok()?,
@@ -266,7 +264,7 @@ impl Items {
         let mut groups: Vec<(String, &Group)> =
             self.0.iter().map(|group| (group.name(), group)).collect();
         groups.sort_unstable_by(|one, other| one.0.cmp(&other.0));
-        let mut text = String::with_capacity(48);
+        let mut text = String::with_capacity(64);
         text.push('{');
         for (index, (name, group)) in groups.iter().enumerate() {
             let comma = if index == 0 { "" } else { "," };
@@ -350,6 +348,11 @@ const NOTHING: &str = "none";
 /// What is none of the categories: the number of items.
 const ITEMS: &str = "items";
 
+/// What the request to the upstream says of the sender: its headers without those that all envelopes have, and without
+/// those of the body.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct SenderHeaders(Vec<(HeaderName, HeaderValue)>);
+
 /// The headers that every envelope request has.
 const COMMON: [(HeaderName, HeaderValue); 3] = [
     (CONTENT_TYPE, HeaderValue::from_static("application/x-sentry-envelope")),
@@ -357,33 +360,49 @@ const COMMON: [(HeaderName, HeaderValue); 3] = [
     (ACCEPT_ENCODING, HeaderValue::from_static("gzip")),
 ];
 
-pub(crate) fn common_headers() -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(8);
-    headers.extend(COMMON);
-    headers
-}
+impl SenderHeaders {
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self(Vec::with_capacity(capacity))
+    }
 
-/// A line per header, without those that all have.
-pub(crate) fn headers_to_text(headers: &HeaderMap) -> String {
-    let mut text = String::new();
-    for (name, value) in headers {
-        // Values were made of texts, so that none is left out here.
-        if let Ok(value) = std::str::from_utf8(value.as_bytes())
-            && COMMON.iter().all(|(common, _)| common != name)
-        {
-            text.extend([name.as_str(), ": ", value, "\n"]);
+    pub(crate) fn push(&mut self, name: HeaderName, value: HeaderValue) {
+        self.0.push((name, value));
+    }
+
+    /// All headers of the request, but those of the body.
+    pub(crate) fn of_request(&self) -> HeaderMap {
+        // Encoding, length and host come yet.
+        let mut headers = HeaderMap::with_capacity(COMMON.len() + self.0.len() + 3);
+        for (name, value) in COMMON.into_iter().chain(self.0.iter().cloned()) {
+            headers.insert(name, value);
         }
+        headers
     }
-    text
-}
 
-fn headers_from_text(text: &str) -> Option<HeaderMap> {
-    let mut headers = common_headers();
-    for line in text.lines() {
-        let (name, value) = line.split_once(": ")?;
-        headers.insert(HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?);
+    /// The bytes that its values occupy.
+    fn size(&self) -> usize {
+        self.0.iter().map(|(_, value)| value.len()).sum()
     }
-    Some(headers)
+
+    /// A line per header.
+    pub(crate) fn to_text(&self) -> String {
+        let mut text = String::with_capacity(self.size() + 24 * self.0.len());
+        for (name, value) in &self.0 {
+            // Values were made of texts, so that none is left out here.
+            if let Ok(value) = std::str::from_utf8(value.as_bytes()) {
+                text.extend([name.as_str(), ": ", value, "\n"]);
+            }
+        }
+        text
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let headers = text.lines().map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
+        });
+        headers.collect::<Option<_>>().map(Self)
+    }
 }
 
 #[cfg(test)]
@@ -457,12 +476,12 @@ mod tests {
             encoding in proptest::sample::select(vec!["identity", "gzip", "deflate", "br", "zstd"]),
         ) {
             let key: ProjectKey = key.parse().expect("32 ASCII characters");
-            let mut headers = common_headers();
+            let mut headers = SenderHeaders::default();
             let auth = relay_auth::AuthHeader::new(key).client(values.first().map(String::as_str));
-            headers.insert("x-sentry-auth", auth.into());
+            headers.push(HeaderName::from_static("x-sentry-auth"), auth.into());
             for (name, value) in ["origin", "user-agent", "x-forwarded-for"].into_iter().zip(&values[1..]) {
                 if let Ok(value) = HeaderValue::try_from(value) {
-                    headers.insert(name, value);
+                    headers.push(HeaderName::from_static(name), value);
                 }
             }
             let all: Vec<DataCategory> = DataCategory::ALL.to_vec();
@@ -501,12 +520,17 @@ mod tests {
 
     #[test]
     fn headers_are_kept_as_they_are_sent() {
-        let mut headers = common_headers();
-        headers.insert("user-agent", HeaderValue::from_str("bücher: 1").expect("a value"));
-        headers.insert("x-sentry-auth", HeaderValue::from_static("Sentry sentry_key=k"));
-        let text = headers_to_text(&headers);
+        let mut headers = SenderHeaders::default();
+        let agent = HeaderValue::from_str("bücher: 1").expect("a value");
+        headers.push(http::header::USER_AGENT, agent.clone());
+        let auth = HeaderValue::from_static("Sentry sentry_key=k");
+        headers.push(HeaderName::from_static("x-sentry-auth"), auth);
+        let text = headers.to_text();
         assert_eq!(text, "user-agent: bücher: 1\nx-sentry-auth: Sentry sentry_key=k\n");
-        assert_eq!(headers_from_text(&text), Some(headers));
-        assert_eq!(headers_from_text("no colon"), None);
+        let sent = headers.of_request();
+        assert_eq!(sent.get("user-agent"), Some(&agent));
+        assert_eq!(sent.len(), COMMON.len() + 2);
+        assert_eq!(SenderHeaders::from_text(&text), Some(headers));
+        assert_eq!(SenderHeaders::from_text("no colon"), None);
     }
 }

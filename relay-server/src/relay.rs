@@ -66,7 +66,7 @@ impl Destination {
             Self::Capture(_) => &[],
         };
         let targets = upstreams.iter().flat_map(|upstream| &upstream.targets);
-        targets.filter_map(|target| Some((target.id?, target))).collect()
+        targets.filter_map(|target| Some((target.id?, &**target))).collect()
     }
 }
 
@@ -167,7 +167,7 @@ impl Relay {
     }
 
     /// The targets of what comes from this sender; none in capture mode.
-    pub(crate) fn targets(&self, key: ProjectKey, project: u64) -> &[Target] {
+    pub(crate) fn targets(&self, key: ProjectKey, project: u64) -> &[Arc<Target>] {
         match &self.destination {
             Destination::Upstreams { routes, .. } => routes.of(key, project),
             Destination::Capture(_) => &[],

@@ -19,7 +19,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::config::{EmitOutcomes, Outcomes};
 use crate::endpoint::OWN_CLIENT;
-use crate::ingest::upstream_headers;
+use crate::ingest::sender_headers;
 use crate::ledger::Loss;
 use crate::record::{Items, Record};
 use crate::relay::Relay;
@@ -213,12 +213,12 @@ pub(crate) async fn run(relay: &Arc<Relay>) -> Infallible {
 pub(crate) async fn send(relay: &Arc<Relay>) -> bool {
     let mut unsent = Unsent { relay, reports: relay.ledger.reports.take() };
     let mut is_all = true;
-    while let Some(prepared) = unsent.next() {
+    while let Some(mut prepared) = unsent.next() {
         is_all &= match &relay.spool {
             None => push(relay, prepared),
             Some(spool) => {
                 let (tell, told) = oneshot::channel();
-                let new = to_records(&prepared);
+                let new = to_records(&mut prepared);
                 let relay = Arc::clone(relay);
                 spool.append(new, move |appended| {
                     // Nobody waits for it where the relay has stopped meanwhile.
@@ -236,8 +236,8 @@ pub(crate) async fn send(relay: &Arc<Relay>) -> bool {
 pub(crate) fn leave(relay: &Arc<Relay>) {
     let Some(spool) = &relay.spool else { return };
     let mut unsent = Unsent { relay, reports: relay.ledger.reports.take() };
-    while let Some(prepared) = unsent.next() {
-        let new = to_records(&prepared);
+    while let Some(mut prepared) = unsent.next() {
+        let new = to_records(&mut prepared);
         let appended = relay_spool::blocking(|reply| spool.append(new, reply));
         enqueue(relay, prepared, appended);
     }
@@ -280,7 +280,7 @@ fn prepare(relay: &Relay, report: &Report, now: SystemTime) -> Option<Prepared> 
     let target = relay.upstreams().get(upstream)?.targets.get(lane)?;
     let envelope = report.envelope(target.address.dsn(key, project), now);
     let items = Items::of(envelope.items());
-    let headers = upstream_headers(envelope.header(), key);
+    let headers = sender_headers(envelope.header(), key);
     let mut record = Record::new(lane, (key, project), now, items, headers, relay.budget.take(0));
     // Sent in the encoding that the upstream reads by then; so little is not worth a second way there.
     record.set_body(envelope.encode(), ContentEncoding::Identity);
@@ -289,11 +289,11 @@ fn prepare(relay: &Relay, report: &Report, now: SystemTime) -> Option<Prepared> 
         Some(_) => record.memory.insist(occupied),
         None => record.memory.grow(occupied).ok()?,
     }
-    Some(Prepared { target: target.clone(), record: Box::new(record), event_id: None })
+    Some(Prepared { target: Arc::clone(target), record: Box::new(record), event_id: None })
 }
 
-fn to_records(prepared: &[(Report, Prepared)]) -> Vec<NewRecord> {
-    prepared.iter().filter_map(|(_, prepared)| to_spool(prepared)).collect()
+fn to_records(prepared: &mut [(Report, Prepared)]) -> Vec<NewRecord> {
+    prepared.iter_mut().filter_map(|(_, prepared)| to_spool(prepared)).collect()
 }
 
 /// Puts what was stored into its queues; runs on the thread of the spool, in the order of the commits.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, LazyLock};
 use std::task::Poll;
 
@@ -86,7 +86,7 @@ pub(crate) async fn respond(
     // Before routing: an encoding that nobody here reads is refused on any path (`spec/ingest.md` 4).
     let named = request.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
     let answer = match ContentEncoding::from_header(named) {
-        Ok(encoding) => answered(route(worker, peer, request, encoding)).await,
+        Ok(encoding) => answered(pin!(route(worker, peer, request, encoding))).await,
         Err(_) => unread(request, unsupported_encoding()).await,
     };
     let answer = finish(answer, accept_encoding.as_ref());
@@ -95,8 +95,7 @@ pub(crate) async fn respond(
 
 /// The answer, also where finding it runs into a bug: other requests of the connection are none the worse for it. The
 /// answer does not repeat what the panic says, which may be somebody's data.
-async fn answered(answer: impl Future<Output = Reply>) -> Reply {
-    let mut answer = pin!(answer);
+async fn answered(mut answer: Pin<&mut impl Future<Output = Reply>>) -> Reply {
     let caught = std::future::poll_fn(|cx| {
         // What a panic leaves half done is dropped here; what is shared stays consistent behind its locks and atomics.
         match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
@@ -112,11 +111,16 @@ async fn answered(answer: impl Future<Output = Reply>) -> Reply {
 
 /// Answers a request whose body nobody reads. What is under way of it is read all the same, or the client would get
 /// a connection reset before the answer; but a client that asked beforehand is told right away.
-pub(crate) async fn unread(request: Request<Incoming>, answer: Reply) -> Reply {
-    if !request.headers().contains_key(EXPECT) {
-        body::discard(&mut request.into_body()).await;
-    }
-    answer
+pub(crate) fn unread(
+    request: Request<Incoming>,
+    answer: Reply,
+) -> Pin<Box<impl Future<Output = Reply>>> {
+    Box::pin(async move {
+        if !request.headers().contains_key(EXPECT) {
+            body::discard(&mut request.into_body()).await;
+        }
+        answer
+    })
 }
 
 fn unsupported_encoding() -> Reply {
@@ -126,6 +130,8 @@ fn unsupported_encoding() -> Reply {
     refusal
 }
 
+/// What few requests come to is on the heap here and below: each request needs the room of the largest that is not, and it
+/// is moved with it.
 async fn route(
     worker: &Arc<Worker>,
     peer: IpAddr,
@@ -141,7 +147,7 @@ async fn route(
         return with_cors(answer, &method);
     }
     let Ok(matched) = ROUTES.at(&path) else {
-        return pass_through(worker, request, &path, encoding, peer).await;
+        return Box::pin(pass_through(worker, request, &path, encoding, peer)).await;
     };
     let parameter = |name| matched.params.get(name).unwrap_or_default();
     let method = request.method();
@@ -164,12 +170,13 @@ async fn route(
         }
         Route::Health => health(relay, method, parameter("kind")),
         Route::Live => health(relay, method, "live"),
-        Route::CapturedList => capture::list(relay, method, query).await,
+        Route::CapturedList => Box::pin(capture::list(relay, method, query)).await,
         Route::CapturedEntry => {
-            capture::show(relay, method, parameter("id"), query, request.headers()).await
+            let headers = request.headers();
+            Box::pin(capture::show(relay, method, parameter("id"), query, headers)).await
         }
         Route::CapturedItem => {
-            capture::show_item(relay, method, parameter("id"), parameter("index")).await
+            Box::pin(capture::show_item(relay, method, parameter("id"), parameter("index"))).await
         }
         Route::Nothing => empty(StatusCode::NOT_FOUND),
     }
@@ -227,7 +234,7 @@ async fn take_in(
             // The texts of a rejection may quote what was sent.
             tracing::debug!(status = %rejection.status(), ?endpoint, "a request was turned away");
             if rejection.drains_body(head.headers.contains_key(EXPECT)) {
-                body::discard(&mut body).await;
+                Box::pin(body::discard(&mut body)).await;
             }
             endpoint.refuse(&head, rejection)
         }
@@ -272,10 +279,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_becomes_an_answer_that_does_not_repeat_it() {
-        let reply = answered(async {
+        let broken = pin!(async {
             tokio::task::yield_now().await;
             panic!("what somebody sent");
         });
+        let reply = answered(broken);
         let reply = reply.await;
         assert_eq!(reply.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(reply.headers()["content-type"], "application/json");

@@ -16,19 +16,22 @@ use crate::target::Target;
 
 /// A record for one target, ready to be stored.
 pub(crate) struct Prepared {
-    pub(crate) target: Target,
+    pub(crate) target: Arc<Target>,
     pub(crate) record: Box<Record>,
     pub(crate) event_id: Option<String>,
 }
 
 /// Stores the records, in the spool if there is one, and has them forwarded. Fails if none of them was stored; of those
 /// that were not the ledger knows in any case, whatever becomes of the request.
-pub(crate) async fn store(worker: &Arc<Worker>, records: Vec<Prepared>) -> Result<(), QueueError> {
+pub(crate) async fn store(
+    worker: &Arc<Worker>,
+    mut records: Vec<Prepared>,
+) -> Result<(), QueueError> {
     let stored = match &worker.relay.spool {
         Some(spool) => {
             let relay = Arc::clone(&worker.relay);
             let news = Arc::clone(&worker.news);
-            let new = records.iter().filter_map(to_spool).collect();
+            let new = records.iter_mut().filter_map(to_spool).collect();
             let (tell, told) = oneshot::channel();
             spool.append(new, move |appended| {
                 let stored = enqueue(&relay, records, appended);
@@ -103,11 +106,11 @@ impl Drop for Unheard {
 }
 
 /// What the spool is given of a record.
-pub(crate) fn to_spool(prepared: &Prepared) -> Option<NewRecord> {
+pub(crate) fn to_spool(prepared: &mut Prepared) -> Option<NewRecord> {
     let Prepared { target, record, event_id } = prepared;
     // Both are always there: the one with the spool, the other with a record that was just made.
     let (target, body) = (target.id?, record.body.as_ref()?);
-    Some(NewRecord { meta: record.meta(target, event_id.clone()), body: body.bytes.clone() })
+    Some(NewRecord { meta: record.meta(target, event_id.take()), body: body.bytes.clone() })
 }
 
 /// Puts what was stored into its queues; runs on the thread of the spool, in the order of the commits.

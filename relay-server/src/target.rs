@@ -23,11 +23,11 @@ pub(crate) struct Upstream {
     pub(crate) learned: LearnedLimits,
     pub(crate) queue: Arc<Queue>,
     /// By lane.
-    pub(crate) targets: Vec<Target>,
+    pub(crate) targets: Targets,
 }
 
 /// Where an envelope goes.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct Target {
     /// Which of the upstreams.
     pub(crate) upstream: usize,
@@ -45,6 +45,9 @@ impl Target {
         Recipient { upstream: self.upstream, lane: self.lane, key, project }
     }
 }
+
+/// Those of an upstream, or of a sender.
+pub(crate) type Targets = Vec<Arc<Target>>;
 
 /// What an envelope is addressed to.
 #[derive(Debug, Clone)]
@@ -168,13 +171,13 @@ impl Origin {
 #[derive(Debug)]
 pub(crate) struct Routes {
     /// Of senders that the configuration names.
-    named: HashMap<(ProjectKey, u64), Vec<Target>>,
+    named: HashMap<(ProjectKey, u64), Targets>,
     /// Of all others.
-    otherwise: Vec<Target>,
+    otherwise: Targets,
 }
 
 impl Routes {
-    pub(crate) fn of(&self, key: ProjectKey, project: u64) -> &[Target] {
+    pub(crate) fn of(&self, key: ProjectKey, project: u64) -> &[Arc<Target>] {
         self.named.get(&(key, project)).unwrap_or(&self.otherwise)
     }
 }
@@ -183,24 +186,24 @@ impl Routes {
 pub(crate) fn plan<E>(
     config: &Config,
     mut number: impl FnMut(&str) -> Result<Option<TargetId>, E>,
-) -> Result<(Vec<Vec<Target>>, Routes), E> {
+) -> Result<(Vec<Targets>, Routes), E> {
     let mut origins = vec![config.upstream.clone()];
-    let default = Target {
+    let default = Arc::new(Target {
         upstream: 0,
         lane: 0,
         id: number(DEFAULT_TARGET)?,
         address: Destination::AsSent(Origin::of(config.upstream.as_str())),
-    };
-    let mut upstreams = vec![vec![default.clone()]];
-    let mut by_name: HashMap<String, Target> = HashMap::new();
-    let mut named: HashMap<(ProjectKey, u64), Vec<Target>> = HashMap::new();
+    });
+    let mut upstreams = vec![vec![Arc::clone(&default)]];
+    let mut by_name: HashMap<String, Arc<Target>> = HashMap::new();
+    let mut named: HashMap<(ProjectKey, u64), Targets> = HashMap::new();
     for route in &config.fan_out {
         let mut targets = Vec::with_capacity(route.to().len());
         for dsn in route.to() {
             // Without its secret, which is nobody's business on the disk.
             let name = dsn.to_forwarded().to_string();
             if let Some(target) = by_name.get(&name) {
-                targets.push(target.clone());
+                targets.push(Arc::clone(target));
                 continue;
             }
             let origin = Address::from_dsn(dsn).expect("a DSN has an origin");
@@ -209,15 +212,15 @@ pub(crate) fn plan<E>(
                 upstreams.push(Vec::new());
                 origins.len() - 1
             });
-            let lanes: &mut Vec<Target> = &mut upstreams[upstream];
-            let target = Target {
+            let lanes: &mut Targets = &mut upstreams[upstream];
+            let target = Arc::new(Target {
                 upstream,
                 lane: lanes.len(),
                 id: number(&name)?,
                 address: Destination::of(dsn),
-            };
-            lanes.push(target.clone());
-            by_name.insert(name, target.clone());
+            });
+            lanes.push(Arc::clone(&target));
+            by_name.insert(name, Arc::clone(&target));
             targets.push(target);
         }
         named.insert(route.from(), targets);
