@@ -60,16 +60,18 @@ pub struct Encoder {
     zstd: Option<CCtx<'static>>,
     /// Where a body is written that needs little room, as long as that is not known to be less.
     room: Vec<u8>,
+    /// Where the parts of a small body come together.
+    plain: Vec<u8>,
 }
 
 impl Encoder {
-    /// The most room that is kept for the next body, in bytes.
+    /// The most room that is kept for the next body, plain or encoded, in bytes.
     const KEPT_ROOM: usize = 64 * 1024;
 
     /// An encoder for one encoding and level.
     #[must_use]
     pub const fn new(encoding: ContentEncoding, level: Level) -> Self {
-        Self { encoding, level, deflate: None, zstd: None, room: Vec::new() }
+        Self { encoding, level, deflate: None, zstd: None, room: Vec::new(), plain: Vec::new() }
     }
 
     /// Encodes the concatenation of `parts` as one body.
@@ -182,9 +184,15 @@ impl Encoder {
             }
         };
         context.reset(ResetDirective::SessionOnly).map_err(codec_error)?;
+        reserve(encoded, zstd_safe::compress_bound(length))?;
+        if length <= Self::KEPT_ROOM {
+            // In one call: what comes piece by piece the library copies too, and looks through for longer.
+            self.plain.clear();
+            concatenate(parts, length, &mut self.plain)?;
+            return context.compress2(encoded, &self.plain).map(drop).map_err(codec_error);
+        }
         // A known length makes for smaller tables, and tells the receiver how much room it needs.
         context.set_pledged_src_size(Some(length as u64)).map_err(codec_error)?;
-        reserve(encoded, zstd_safe::compress_bound(length))?;
         in_turn(parts, |part, is_last| {
             let mut input = InBuffer::around(part);
             let directive = if is_last {
