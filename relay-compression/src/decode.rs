@@ -78,7 +78,8 @@ pub struct Decoder {
 impl Decoder {
     /// Most bytes that one step decodes.
     const STEP: usize = 64 * 1024;
-    /// Least room for a step, so that many small chunks do not mean many small steps.
+    /// Least room for a step of a body that does not say how long it is, so that many small chunks do not mean many small
+    /// steps.
     const STEP_MIN: usize = 4 * 1024;
     /// How far the decoded bytes and the codec's history together may pass the limit.
     const HISTORY_FREE: usize = 2 * 1024 * 1024;

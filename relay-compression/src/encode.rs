@@ -58,14 +58,14 @@ pub struct Encoder {
     // One of these, once the first body needs it; br has nothing to keep.
     deflate: Option<Compress>,
     zstd: Option<CCtx<'static>>,
-    /// Where a body is written that needs little room, as long as that is not known to be less.
+    /// Where a small body is written, before it is known how much smaller it gets; kept for the next.
     room: Vec<u8>,
-    /// Where the parts of a small body come together.
+    /// Where the parts of a small body come together; kept for the next.
     plain: Vec<u8>,
 }
 
 impl Encoder {
-    /// The most room that is kept for the next body, plain or encoded, in bytes.
+    /// The most room that is kept for the next body, in bytes; for zstd twice that, before and after.
     const KEPT_ROOM: usize = 64 * 1024;
 
     /// An encoder for one encoding and level.
@@ -88,7 +88,11 @@ impl Encoder {
         let mut encoded = std::mem::take(&mut self.room);
         encoded.clear();
         match self.encoding {
-            ContentEncoding::Identity => concatenate(parts, length, &mut encoded),
+            ContentEncoding::Identity => {
+                let mut whole = Vec::new();
+                concatenate(parts, length, &mut whole)?;
+                return Ok(whole.into());
+            }
             ContentEncoding::Gzip | ContentEncoding::Deflate => {
                 self.deflate(parts, length, &mut encoded)
             }

@@ -16,8 +16,8 @@ const CLIENT_ADDRESS: [HeaderName; 4] = [
     HeaderName::from_static("x-forwarded-for"),
 ];
 
-/// An IPv6 address in full, with an IPv4 address in it.
-const LONGEST_ADDRESS: usize = 45;
+/// An IPv6 address in full.
+const LONGEST_ADDRESS: usize = 39;
 
 /// The addresses a request came through, ours being the last hop: `client, proxy, …, peer`.
 #[derive(Debug, Clone, PartialEq, Eq)]

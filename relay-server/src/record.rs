@@ -50,7 +50,7 @@ pub(crate) struct Body {
     pub(crate) encoding: ContentEncoding,
 }
 
-/// What a record occupies beside its body: measured, and rounded up.
+/// What a record occupies beside its body: measured, and rounded up. By now it is less.
 pub(crate) const RECORD_OVERHEAD: usize = 2048;
 
 impl Record {
@@ -348,17 +348,20 @@ const NOTHING: &str = "none";
 /// What is none of the categories: the number of items.
 const ITEMS: &str = "items";
 
-/// What the request to the upstream says of the sender: its headers without those that all envelopes have, and without
-/// those of the body.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct SenderHeaders(Vec<(HeaderName, HeaderValue)>);
-
 /// The headers that every envelope request has.
 const COMMON: [(HeaderName, HeaderValue); 3] = [
     (CONTENT_TYPE, HeaderValue::from_static("application/x-sentry-envelope")),
     (ACCEPT, HeaderValue::from_static("*/*")),
     (ACCEPT_ENCODING, HeaderValue::from_static("gzip")),
 ];
+
+/// What the request to the upstream says of the sender: its headers without those that all envelopes have, and without
+/// those of the body.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct SenderHeaders(Vec<(HeaderName, HeaderValue)>);
+
+/// More than any relay stores with a record, and far fewer than a header map takes.
+const MOST_HEADERS: usize = 64;
 
 impl SenderHeaders {
     pub(crate) fn with_capacity(capacity: usize) -> Self {
@@ -401,7 +404,8 @@ impl SenderHeaders {
             let (name, value) = line.split_once(": ")?;
             Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?))
         });
-        headers.collect::<Option<_>>().map(Self)
+        let headers: Vec<_> = headers.collect::<Option<_>>()?;
+        (headers.len() <= MOST_HEADERS).then_some(Self(headers))
     }
 }
 
@@ -532,5 +536,6 @@ mod tests {
         assert_eq!(sent.len(), COMMON.len() + 2);
         assert_eq!(SenderHeaders::from_text(&text), Some(headers));
         assert_eq!(SenderHeaders::from_text("no colon"), None);
+        assert_eq!(SenderHeaders::from_text(&"name: value\n".repeat(65)), None);
     }
 }

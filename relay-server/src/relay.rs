@@ -66,7 +66,7 @@ impl Destination {
             Self::Capture(_) => &[],
         };
         let targets = upstreams.iter().flat_map(|upstream| &upstream.targets);
-        targets.filter_map(|target| Some((target.id?, &**target))).collect()
+        targets.filter_map(|target| Some((target.id?, target.as_ref()))).collect()
     }
 }
 

@@ -130,8 +130,7 @@ fn unsupported_encoding() -> Reply {
     refusal
 }
 
-/// What few requests come to is on the heap here and below: each request needs the room of the largest that is not, and it
-/// is moved with it.
+/// Rare ways are boxed here and below: the future of every request is as large as the largest way that is not, and is moved.
 async fn route(
     worker: &Arc<Worker>,
     peer: IpAddr,
@@ -283,8 +282,7 @@ mod tests {
             tokio::task::yield_now().await;
             panic!("what somebody sent");
         });
-        let reply = answered(broken);
-        let reply = reply.await;
+        let reply = answered(broken).await;
         assert_eq!(reply.status(), StatusCode::INTERNAL_SERVER_ERROR);
         assert_eq!(reply.headers()["content-type"], "application/json");
         let body = reply.into_body().collect().await.expect("bytes that are there").to_bytes();

@@ -105,7 +105,7 @@ impl Drop for Unheard {
     }
 }
 
-/// What the spool is given of a record.
+/// What the spool is given of a record; its event id goes there.
 pub(crate) fn to_spool(prepared: &mut Prepared) -> Option<NewRecord> {
     let Prepared { target, record, event_id } = prepared;
     // Both are always there: the one with the spool, the other with a record that was just made.
