@@ -124,7 +124,8 @@ pub(crate) fn finish(folder: &Path) -> std::io::Result<()> {
     }
     let new = nursery.join(DATABASE_FILE);
     let note = std::fs::read_to_string(nursery.join(NOTE)).unwrap_or_default();
-    if let Some(aside) = note.strip_suffix('\n')
+    // A power cut may leave a note that was not synced yet with other bytes in it.
+    if let Some(aside) = note.strip_suffix('\n').filter(|name| is_name_to_set_aside(name))
         && new.exists()
     {
         for companion in COMPANIONS {
@@ -284,6 +285,12 @@ const SET_ASIDE: &str = ".damaged-";
 pub(crate) fn is_set_aside(name: &OsStr) -> bool {
     let name = name.to_str().and_then(|name| name.strip_prefix(DATABASE_FILE));
     name.is_some_and(|rest| rest.starts_with(SET_ASIDE))
+}
+
+/// Whether this is a name that [`free_name`] gives, whole.
+fn is_name_to_set_aside(name: &str) -> bool {
+    let time = name.strip_prefix(DATABASE_FILE).and_then(|rest| rest.strip_prefix(SET_ASIDE));
+    time.is_some_and(|time| !time.is_empty() && time.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 fn free_name(folder: &Path) -> String {
