@@ -126,6 +126,17 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
+    /// A name came, went, or changed.
+    pub(crate) fn is_of_names(&self) -> bool {
+        matches!(
+            self,
+            Self::Create { .. }
+                | Self::MakeFolder { .. }
+                | Self::Rename { .. }
+                | Self::Remove { .. }
+        )
+    }
+
     /// All of a log.
     pub(crate) fn decode_all(mut log: &[u8]) -> Vec<Self> {
         let mut operations = Vec::new();

@@ -245,6 +245,39 @@ fn no_byte_of_the_header_keeps_a_relay_from_starting() {
     }
 }
 
+#[test]
+fn a_rescue_that_a_crash_has_ended_is_gone_on_with_only_if_its_note_is_whole() {
+    // What stands in the note, and whether the new file is complete then.
+    let notes: [(&[u8], bool); 11] = [
+        (b"spool.db.damaged-1764190000000\n", true),
+        (b"", false),
+        (b"\n", false),
+        (b"spool.db.damaged-1764190000000", false),
+        (b"spool.db.damaged-1764190000000\n\n", false),
+        (b"spool.db.damaged-\n", false),
+        (b"spool.db\n", false),
+        // A power cut has left zeros, or what the disk held before.
+        (b"\0\0\0\0\0\0\0\0\0damaged-1764190000000\n", false),
+        (b"spool.db.damaged-17641\0\0\0\0\0\0\0\0\n", false),
+        (b"spool.db.damaged-../../elsewhere\n", false),
+        (b"\xff\xfe\n", false),
+    ];
+    for (note, is_whole) in notes {
+        let folder = tempfile::tempdir().expect("a folder");
+        filled(folder.path(), 3);
+        let nursery = folder.path().join("rescue");
+        filled(&nursery, 2);
+        std::fs::write(nursery.join("aside"), note).expect("room for it");
+        let note = note.escape_ascii();
+        let spool = Spool::open(folder.path(), Settings::default());
+        let spool = spool.unwrap_or_else(|error| panic!("{note}: {error}"));
+        assert_eq!(bodies(&spool).len(), if is_whole { 2 } else { 3 }, "{note}");
+        assert!(!nursery.exists(), "{note}");
+        let aside = folder.path().join("spool.db.damaged-1764190000000");
+        assert_eq!(aside.exists(), is_whole, "{note}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_file_that_was_removed_or_replaced_takes_nothing_more_until_it_is_back() {
