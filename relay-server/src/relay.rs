@@ -349,6 +349,7 @@ fn open_spool(config: &Config) -> Result<Option<Spool>, StartError> {
 /// an envelope crosses no thread.
 #[derive(Debug)]
 pub(crate) struct Worker {
+    /// Its place among the workers: a queue prefers to give each what it received itself.
     pub(crate) index: usize,
     pub(crate) relay: Arc<Relay>,
     pub(crate) client: HttpClient,
