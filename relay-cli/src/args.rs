@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use relay_protocol::EventId;
@@ -273,7 +274,7 @@ pub(crate) enum SpoolCommand {
         /// The file; - reads standard input
         file: PathBuf,
         /// Give all records to this target [default: each to the one of the name it had]
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
         target: Option<String>,
     },
     /// Remove records for good; needs a stopped relay

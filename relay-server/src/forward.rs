@@ -19,7 +19,7 @@ use crate::client::ClientError;
 use crate::encoding::step_below;
 use crate::foreign::{Foreign, Wrapping};
 use crate::ledger::Loss;
-use crate::pace::{Change, backoff};
+use crate::pace::{Change, backoff, stand_back};
 use crate::queue::{Next, Queue};
 use crate::record::{Body, Record};
 use crate::relay::{Relay, Worker};
@@ -263,9 +263,9 @@ fn settle(
                 );
             }
             record.attempts = record.attempts.saturating_add(1);
-            // Perhaps the upstream only stumbles over this one: then others must get their turn.
+            // Perhaps the upstream only stumbles over this one.
             let aside = (record.attempts > TRIES_IN_PLACE)
-                .then(|| now + 2 * backoff(&relay.pace, record.attempts, jitter()));
+                .then(|| now + stand_back(&relay.pace, record.attempts, jitter()));
             queue.put_back(record, aside, started, now, jitter())
         }
         Verdict::Later => put_off(relay, queue, record),

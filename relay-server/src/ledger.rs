@@ -198,6 +198,12 @@ impl Ledger {
         self.discard(None, &Items::unknown(rest), loss);
     }
 
+    /// Items that were given up to make room for newer ones.
+    pub(crate) fn made_room(&self) -> u64 {
+        let discarded = self.discarded.lock().unwrap_or_else(PoisonError::into_inner);
+        discarded.get(&Loss::SpoolFull.to_string()).copied().unwrap_or_default()
+    }
+
     /// What a damaged file took with it, only the spool knows.
     pub(crate) fn stats(&self, spool: Option<relay_spool::Status>) -> Stats {
         let damaged = spool.as_ref().map_or(0, |status| status.lost_items);

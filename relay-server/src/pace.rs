@@ -130,6 +130,12 @@ pub(crate) fn backoff(settings: &PaceSettings, failures: u32, jitter: f64) -> Du
     doubled.min(settings.max_retry_interval).mul_f64(0.75 + 0.25 * jitter.clamp(0.0, 1.0))
 }
 
+/// How long an envelope stands back that has failed `attempts` times: twice as long as the upstream is let alone, so that
+/// others get their turn, but no longer than `max_retry_interval`.
+pub(crate) fn stand_back(settings: &PaceSettings, attempts: u32, jitter: f64) -> Duration {
+    (2 * backoff(settings, attempts, jitter)).min(settings.max_retry_interval)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,5 +208,16 @@ mod tests {
         assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60]);
         assert_eq!(backoff(&settings(), 0, 0.0), Duration::from_millis(750));
         assert_eq!(backoff(&settings(), u32::MAX, 1.0), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn who_stands_back_lets_the_upstream_answer_others_and_waits_no_longer_than_the_settings_say() {
+        for attempts in [0, 1, 4, 5, 6, 40] {
+            for (ours, the_upstreams) in [(0.0, 1.0), (1.0, 0.0), (0.5, 0.5)] {
+                let pause = stand_back(&settings(), attempts, ours);
+                assert!(pause >= backoff(&settings(), attempts, the_upstreams), "{attempts}");
+                assert!(pause <= settings().max_retry_interval, "{attempts}");
+            }
+        }
     }
 }

@@ -16,6 +16,9 @@ const EXPIRED_EVERY: Duration = Duration::from_secs(60);
 /// The state of the spool is looked at this often.
 const LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
 
+/// What goes on for long is told this often.
+const TOLD_AGAIN: Duration = Duration::from_secs(60);
+
 /// Records given up in one transaction.
 const PIECE: usize = 1000;
 
@@ -28,6 +31,7 @@ pub(crate) async fn run(relay: &Arc<Relay>) -> Infallible {
         every.tick().await;
         if let Some(spool) = &relay.spool {
             told.tell(&spool.status());
+            told.tell_of_room(relay.ledger.made_room());
         }
         if expired_at.is_none_or(|at| at.elapsed() >= EXPIRED_EVERY) {
             expired_at = Some(tokio::time::Instant::now());
@@ -69,9 +73,23 @@ async fn expire(relay: &Arc<Relay>) {
 struct Told {
     fault: bool,
     set_aside: usize,
+    made_room: u64,
+    made_room_at: Option<tokio::time::Instant>,
 }
 
 impl Told {
+    /// That the oldest are given up, as soon as that begins, and then how many more now and then.
+    fn tell_of_room(&mut self, made: u64) {
+        let is_soon = self.made_room_at.is_some_and(|at| at.elapsed() < TOLD_AGAIN);
+        if made == self.made_room || is_soon {
+            return;
+        }
+        let items = made - self.made_room;
+        tracing::warn!(items, "the spool is full, discarded the oldest to make room");
+        self.made_room = made;
+        self.made_room_at = Some(tokio::time::Instant::now());
+    }
+
     fn tell(&mut self, status: &Status) {
         match (&status.fault, self.fault) {
             (Some(fault), false) => {
@@ -84,7 +102,10 @@ impl Told {
         for file in status.set_aside.iter().skip(self.set_aside) {
             tracing::error!(
                 file = %file.display(),
-                lost_items = status.lost_items,
+                lost_items = %match status.is_loss_unknown {
+                    true => "unknown".to_owned(),
+                    false => status.lost_items.to_string(),
+                },
                 waiting = status.total().records,
                 "the spool file was damaged or could not be read: it is put aside, and what could be read of it goes on in a \
                  new one"

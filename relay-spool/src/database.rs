@@ -162,10 +162,31 @@ impl Database {
 
     /// Opens the file in `folder` to look at it, whoever writes it; `None` if there is nothing in it yet.
     pub(crate) fn open_read_only(folder: &Path) -> Result<Option<Self>, Unusable> {
+        let path = folder.join(DATABASE_FILE);
         // Without write access SQLite cannot read what only the log has, so that it is asked for.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(folder.join(DATABASE_FILE), flags)?;
-        connection.execute_batch("PRAGMA query_only = ON;")?;
+        let looked =
+            Connection::open_with_flags(&path, flags).map_err(Unusable::from).and_then(Self::look);
+        match (looked, unchanging(&path)) {
+            // SQLite begins a log in any case, and cannot here. Without one nobody writes, and everything is in the file.
+            (Err(Unusable::Fault(fault)), Some(unchanging))
+                if matches!(
+                    fault.kind(),
+                    FaultKind::DiskFull | FaultKind::ReadOnly | FaultKind::Io
+                ) && log_of(folder).metadata().map_or(0, |log| log.len()) == 0 =>
+            {
+                let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+                    | OpenFlags::SQLITE_OPEN_NO_MUTEX
+                    | OpenFlags::SQLITE_OPEN_URI;
+                Self::look(Connection::open_with_flags(unchanging, flags)?)
+            }
+            (looked, _) => looked,
+        }
+    }
+
+    fn look(connection: Connection) -> Result<Option<Self>, Unusable> {
+        // A file that is shorter than it says SQLite does not read at all, unless its schema may be written.
+        connection.execute_batch("PRAGMA query_only = ON; PRAGMA writable_schema = ON;")?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         let format = check_format(&connection)?;
         Ok((format != 0).then_some(Self { connection, format }))
@@ -653,6 +674,13 @@ impl Database {
         findings.retain(|finding| finding != "ok");
         Ok(findings)
     }
+}
+
+/// The name under which SQLite takes the file at `path` for one that nobody changes.
+fn unchanging(path: &Path) -> Option<String> {
+    // What has a meaning in a URI.
+    let path = path.to_str()?.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+    Some(format!("file:{path}?immutable=1"))
 }
 
 /// Whether the header has what SQLite does not call damage but something else: read-only, for two of its bytes, as

@@ -28,7 +28,7 @@ const NOTE: &str = "aside";
 const COMPANIONS: [&str; 4] = ["-wal", "-journal", "-shm", ""];
 
 /// Copies what can be read of the database in `folder` into a new one and puts the old one aside; where that is, and
-/// how many items the old one counted itself.
+/// what the old one counted itself, if it tells.
 ///
 /// `known` are the targets as the process remembers them, `last` is the last number it gave: in case the file does
 /// not tell any more. `at_last` is said of a file that has been unreadable for long enough.
@@ -38,7 +38,7 @@ pub(crate) fn rescue(
     last: RecordId,
     sync: Sync,
     at_last: bool,
-) -> Result<(PathBuf, u64), Fault> {
+) -> Result<(PathBuf, Option<Totals>), Fault> {
     let nursery = folder.join(RESCUE_FOLDER);
     remove_if_there(&nursery)?;
     std::fs::create_dir(&nursery)?;
@@ -60,8 +60,8 @@ pub(crate) fn rescue(
         }
         Err(_) => Database::open_read_only(folder).ok().flatten(),
     };
-    let counted = old.as_ref().and_then(|old| old.targets().ok()).unwrap_or_default();
-    let counted = counted.iter().map(|(.., totals)| totals.items).fold(0, u64::saturating_add);
+    let counted = old.as_ref().and_then(|old| old.targets().ok());
+    let counted = counted.map(|targets| Totals::sum(targets.iter().map(|(.., totals)| *totals)));
     let patience = if at_last { DISK_PATIENCE } else { PATIENCE };
     copy(old, &mut new, known, last, patience)?;
     new.checkpoint()?;

@@ -16,11 +16,26 @@ pub struct Totals {
     pub bytes: u64,
 }
 
+impl Totals {
+    pub(crate) fn sum(all: impl Iterator<Item = Self>) -> Self {
+        all.fold(Self::default(), |mut sum, totals| {
+            sum += totals;
+            sum
+        })
+    }
+
+    /// Whether a spool that may hold `max_bytes` may have counted this.
+    pub(crate) fn is_likely(&self, max_bytes: u64) -> bool {
+        self.bytes <= max_bytes && self.records.max(self.items) <= self.bytes
+    }
+}
+
 impl std::ops::AddAssign for Totals {
+    /// A damaged file may say anything.
     fn add_assign(&mut self, other: Self) {
-        self.records += other.records;
-        self.items += other.items;
-        self.bytes += other.bytes;
+        self.records = self.records.saturating_add(other.records);
+        self.items = self.items.saturating_add(other.items);
+        self.bytes = self.bytes.saturating_add(other.bytes);
     }
 }
 
@@ -53,6 +68,8 @@ pub struct Status {
     /// Items of records that a damaged file did not give back. An item that is removed after all, because its
     /// owner still had it, is taken off again.
     pub lost_items: u64,
+    /// Whether a damaged file did not even tell how much was in it, so that more than `lost_items` may be lost.
+    pub is_loss_unknown: bool,
     /// Where damaged files were put aside, in this process.
     pub set_aside: Vec<PathBuf>,
 }
@@ -65,10 +82,7 @@ impl Status {
 
     /// All targets together.
     pub fn total(&self) -> Totals {
-        self.targets.iter().fold(Totals::default(), |mut sum, (_, totals)| {
-            sum += *totals;
-            sum
-        })
+        Totals::sum(self.targets.iter().map(|(_, totals)| *totals))
     }
 }
 

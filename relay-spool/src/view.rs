@@ -32,8 +32,10 @@ impl View {
     /// If there is none, or it cannot be read.
     pub fn open(folder: &Path) -> Result<Self, OpenError> {
         let missing = || OpenError::Missing { folder: folder.to_owned() };
-        if !folder.join(DATABASE_FILE).exists() {
-            return Err(missing());
+        match folder.join(DATABASE_FILE).try_exists() {
+            Ok(true) => {}
+            Ok(false) => return Err(missing()),
+            Err(source) => return Err(OpenError::Folder { folder: folder.to_owned(), source }),
         }
         let database = Database::open_read_only(folder).map_err(|unusable| {
             let folder = folder.to_owned();

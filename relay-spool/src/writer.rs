@@ -154,6 +154,14 @@ impl Writer {
         };
         let is_unreadable = |opened: &Result<(), Unusable>| matches!(opened, Err(Unusable::Fault(fault)) if fault.is_unreadable());
         let mut opened = writer.reopen_twice();
+        // A disk without any room has none for the log and its index either, which SQLite reports as it comes.
+        if let (Err(Unusable::Fault(fault)), Some(folder)) = (&opened, &writer.folder)
+            && matches!(fault.kind(), FaultKind::DiskFull | FaultKind::Io)
+            && !fault.is_unreadable()
+            && reserve::release(folder).is_ok()
+        {
+            opened = writer.reopen_twice();
+        }
         for _ in 1..START_TRIES {
             if is_unreadable(&opened) {
                 std::thread::sleep(START_PAUSE);
@@ -185,6 +193,8 @@ impl Writer {
             let _ = reserve::release(folder);
             // What stays in the log is read from there at the next start.
             let _ = database.checkpoint();
+            // Which takes room as well.
+            let _ = reserve::keep(folder, reserve::STEP);
         }
         self.database = None;
     }
@@ -694,10 +704,17 @@ impl Writer {
         self.damaged_until = self.books.last_id;
         self.unreadable = None;
         // What a damaged file says of itself may be anything; one that is read in part tells the truth.
-        let before = before.items().max(if at_last { counted } else { 0 });
-        let lost = before.saturating_sub(self.books.items());
+        let is_known = !before.targets.is_empty();
+        let known = is_known.then(|| before.items());
+        let counted = counted.filter(|counted| match at_last {
+            true => true,
+            false => !is_known && counted.is_likely(self.settings.max_bytes),
+        });
+        let before = known.max(counted.map(|counted| counted.items));
+        let lost = before.unwrap_or_default().saturating_sub(self.books.items());
         let mut status = self.status();
-        status.lost_items += lost;
+        status.lost_items = status.lost_items.saturating_add(lost);
+        status.is_loss_unknown |= before.is_none();
         status.set_aside.push(set_aside);
         Ok(())
     }

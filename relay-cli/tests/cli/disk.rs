@@ -72,3 +72,20 @@ fn a_disk_that_is_full_turns_readiness_red_and_costs_nothing_that_was_accepted()
     let relay = Relay::start(&folder, &[]);
     assert_eq!(captured(&relay), accepted + 1);
 }
+
+#[test]
+fn a_full_spool_that_gives_up_the_oldest_says_so() {
+    let folder = Folder::with(
+        ".relay/config.yml",
+        "relay: {mode: proxy, upstream: 'http://127.0.0.1:1'}\n\
+         spool: {max_disk_size: 4KiB, when_full: drop-oldest}\n",
+    );
+    let mut relay = Relay::start(&folder, &[]);
+    for _ in 0..40 {
+        assert_eq!(send(&relay), 200);
+    }
+    let log = relay.wait_for_log("the spool is full, discarded the oldest to make room");
+    assert!(log.contains(" items="), "{log}");
+    relay.signal("TERM");
+    assert_eq!(relay.outcome().code, Some(0));
+}

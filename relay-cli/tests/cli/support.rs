@@ -188,7 +188,7 @@ fn assert_adds_up(log: &str) {
         figure.and_then(|(_, figure)| figure.parse().ok()).expect("a figure")
     };
     let sum = figure("delivered") + figure("discarded") + figure("waiting");
-    assert_eq!(figure("recovered") + figure("received"), sum, "{line}");
+    assert_eq!(figure("recovered") + figure("received") + figure("made"), sum, "{line}");
 }
 
 impl Drop for Relay {

@@ -165,7 +165,86 @@ fn removals() {
         interposer.say("well");
     }
     spool.close();
-    assert!(!interposer.folder.join("spool.reserve").exists());
+    let reserve = interposer.folder.join("spool.reserve");
+    let left = reserve.metadata().map_or(0, |metadata| metadata.len());
+    assert!(left <= 256 * 1024, "{left} bytes are kept for the next start");
+    verify(&interposer.folder);
+}
+
+/// A spool starts on a disk without any room, whether the last one ended in order or not, gives out what is in it,
+/// and has room again when that is removed.
+pub(crate) fn a_disk_without_any_room_keeps_no_spool_from_starting() -> Result<(), String> {
+    for end in ["closed", "killed"] {
+        let watched = Watched::new();
+        for task in [format!("fill {end}"), "no room".to_owned()] {
+            let output = watched.run(&task, false);
+            if !output.status.success() {
+                let text = String::from_utf8_lossy(&output.stderr);
+                return Err(format!("{end}, {task}: {text}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+const FILLED: usize = 40;
+
+/// The child's side: what there is when the room is over.
+fn fill(end: &str) {
+    let interposer = Interposer::new();
+    let spool = open(&interposer.folder);
+    let target = spool.target("upstream").expect("the disk is well");
+    for number in 0..FILLED as u64 {
+        let record = record::record(number, Sizes::Large, target);
+        blocking(|reply| spool.append(vec![record], reply)).expect("the disk is well");
+    }
+    match end {
+        "closed" => spool.close(),
+        _ => interposer.end(),
+    }
+}
+
+/// The child's side: not a byte more than there is.
+fn no_room() {
+    let interposer = Interposer::new();
+    let files = std::fs::read_dir(&interposer.folder).expect("the folder").flatten();
+    let size: u64 = files.map(|file| file.metadata().expect("a file").len()).sum();
+    interposer.say(&format!("room {size}"));
+    // As a tool would that looks first, which leaves the reserve alone.
+    let looked = View::open(&interposer.folder).expect("it can be read");
+    assert_eq!(looked.list(RecordId::default(), 100).expect("it can be read").len(), FILLED);
+    drop(looked);
+    let spool = open(&interposer.folder);
+    let target = spool.target("upstream").expect("there since the start");
+    let stored = blocking(|reply| spool.list(RecordId::default(), 100, u64::MAX, reply));
+    let stored = stored.expect("it can be read");
+    assert_eq!(stored.len(), FILLED);
+    let mut stored: Vec<_> = stored.iter().map(|(record, _)| record.reference()).collect();
+    let too_much = || {
+        let mut record = record::record(1, Sizes::Small, target);
+        record.body = vec![b'x'; 1 << 20].into();
+        record
+    };
+    // What the log took is room once it has been brought into the file.
+    let refused = loop {
+        match blocking(|reply| spool.append(vec![too_much()], reply)) {
+            Ok(appended) => {
+                let id = appended.stored[0].expect("the settings leave room");
+                stored.push(relay_spool::RecordRef::new(id, too_much().meta.item_count));
+            }
+            Err(refused) => break refused,
+        }
+        assert!(stored.len() < 2 * FILLED, "the limit is not felt");
+    };
+    assert!(matches!(refused, SpoolError::Fault(fault) if fault.kind() == FaultKind::DiskFull));
+    stored.into_iter().for_each(|record| spool.remove(record));
+    let begun = Instant::now();
+    while spool.status().fault.is_some() || spool.status().total().records > 0 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", spool.status());
+        std::thread::yield_now();
+    }
+    blocking(|reply| spool.append(vec![too_much()], reply)).expect("there is room");
+    spool.close();
     verify(&interposer.folder);
 }
 
@@ -212,6 +291,9 @@ pub(crate) fn run(task: &str) -> bool {
     match task {
         "too little room" => too_little_room(),
         "removals" => removals(),
+        "fill closed" => fill("closed"),
+        "fill killed" => fill("killed"),
+        "no room" => no_room(),
         _ => return is_a_case(task),
     }
     true

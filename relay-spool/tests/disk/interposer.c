@@ -11,6 +11,7 @@
  *                         room SIZE                            all files below the folder have that many bytes at most:
  *                                                              the disk is full then
  *                         well                                 nothing fails any more
+ *                         end                                  the process ends at once
  *                       and anything else is a mark, written down among the changes.
  *
  * CALL is open (for writing, or making files and folders), write, short (half of it is written), sync, read, truncate,
@@ -144,6 +145,9 @@ static void obey(const char *command, size_t length) {
         holes[hole_count++] = hole;
     } else if (!strncmp(text, "room ", 5)) {
         if (sscanf(text, "room %ld", &room) != 1) abort();
+    } else if (!strncmp(text, "end", 3)) {
+        /* In our turn, or another thread may be in the middle of writing something down. */
+        syscall(SYS_exit_group, 0);
     } else if (!strncmp(text, "fault ", 6)) {
         if (fault_count == MOST_FAULTS || sscanf(text, "fault %15s %d %d %d %63s", fault.call, &fault.error, &fault.skip,
                                                  &fault.times, fault.suffix) != 5)

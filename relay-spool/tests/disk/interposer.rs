@@ -79,6 +79,12 @@ impl Interposer {
         Self { folder: path("RELAY_SPOOL_WATCH").join("spool"), commands: Mutex::new(commands) }
     }
 
+    /// Ends the process as a kill would, but between two operations.
+    pub(crate) fn end(&self) -> ! {
+        self.say("end");
+        unreachable!("the process has ended");
+    }
+
     /// A command, or a mark among the operations.
     pub(crate) fn say(&self, text: &str) {
         let mut commands = self.commands.lock().unwrap_or_else(PoisonError::into_inner);

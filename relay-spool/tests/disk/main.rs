@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
-    let tests: [(&str, Test); 6] = [
+    let tests: [(&str, Test); 7] = [
         (
             "no power cut loses what was acknowledged",
             crash::no_power_cut_loses_what_was_acknowledged,
@@ -70,6 +70,10 @@ fn main() -> ExitCode {
         (
             "what is removed makes room on a full disk",
             faults::what_is_removed_makes_room_on_a_full_disk,
+        ),
+        (
+            "a disk without any room keeps no spool from starting",
+            faults::a_disk_without_any_room_keeps_no_spool_from_starting,
         ),
         (
             "what the disk cannot read holds up nothing else",

@@ -82,7 +82,7 @@ impl Life {
     }
 
     /// Does it, in a child.
-    pub(crate) fn live(self) {
+    pub(crate) fn live(self) -> ! {
         let mut run = Run::begin(self);
         match self.kind {
             Kind::Mixed | Kind::Full => {
@@ -91,7 +91,7 @@ impl Life {
                 }
                 if run.random.once_in(2) {
                     // As a kill would end it.
-                    std::process::exit(0);
+                    run.interposer.end();
                 }
             }
             Kind::Log => {
@@ -122,7 +122,7 @@ impl Life {
                     if self.part == 0 && run.random.once_in(3) {
                         // The next process meets what the system only takes for written.
                         run.settle();
-                        std::process::exit(0);
+                        run.interposer.end();
                     }
                     run.heal();
                 }
@@ -130,6 +130,7 @@ impl Life {
             Kind::Damage => run.damage(),
         }
         run.reopen();
+        run.interposer.end();
     }
 }
 

@@ -74,6 +74,37 @@ fn what_can_be_read_of_a_damaged_file_is_carried_over() {
 }
 
 #[test]
+fn a_file_that_was_cut_short_gives_what_is_left_and_says_what_is_missing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    filled(folder.path(), 200);
+    let path = folder.path().join("spool.db");
+    let pages = std::fs::metadata(&path).expect("the file").len() / 4096;
+    let file = OpenOptions::new().write(true).open(&path).expect("the file");
+    file.set_len(pages * 9 / 10 * 4096).expect("it can be cut");
+    drop(file);
+    let spool = Spool::open(folder.path(), Settings::default()).expect("it opens");
+    let left = bodies(&spool).len();
+    assert!((150..200).contains(&left), "{left} of 200 are left");
+    let status = spool.status();
+    assert_eq!(status.set_aside.len(), 1);
+    assert_eq!(status.lost_items, 200 - left as u64);
+    assert!(!status.is_loss_unknown);
+}
+
+#[test]
+fn a_file_that_does_not_tell_what_was_in_it_leaves_nobody_in_the_belief_that_it_was_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    filled(folder.path(), 3);
+    overwrite(folder.path(), 0, &[0; 4096]);
+    let spool = Spool::open(folder.path(), Settings::default()).expect("it opens all the same");
+    assert!(spool.status().is_loss_unknown);
+    // But for what the process knows itself.
+    let target = spool.target("upstream").expect("a target");
+    append(&spool, record(target, "new"));
+    assert_eq!(spool.status().lost_items, 0);
+}
+
+#[test]
 fn a_survivor_that_is_given_up_and_then_removed_was_never_lost() {
     let folder = tempfile::tempdir().expect("a folder");
     filled(folder.path(), 200);

@@ -2,11 +2,25 @@
 
 use std::time::Duration;
 
-use relay_spool::{Filter, NewRecord, RecordId, Removal, Settings, Spool, View, blocking};
+use relay_spool::{
+    Filter, NewRecord, OpenError, RecordId, Removal, Settings, Spool, View, blocking,
+};
 
 use crate::support::{append, bodies, noon, record};
 
 const EVENT: &str = "00112233445566778899aabbccddeeff";
+
+#[test]
+fn where_nobody_may_look_it_is_not_said_that_there_is_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let missing = View::open(&folder.path().join("nothing")).expect_err("there is none");
+    assert!(matches!(missing, OpenError::Missing { .. }), "{missing}");
+    // No folder at all stands for one of somebody else: who runs the tests may be allowed to look everywhere.
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").expect("room for it");
+    let hidden = View::open(&file).expect_err("there is none");
+    assert!(matches!(hidden, OpenError::Folder { .. }), "{hidden}");
+}
 
 #[test]
 fn a_filter_lets_through_what_fits_all_of_it() {
