@@ -6,6 +6,7 @@ use std::str::FromStr as _;
 use std::time::SystemTime;
 
 use bytes::Bytes;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 
 use crate::record::{from_millis, to_millis};
@@ -122,8 +123,8 @@ pub(crate) enum Unusable {
     Fault(Fault),
 }
 
-impl From<rusqlite::Error> for Unusable {
-    fn from(error: rusqlite::Error) -> Self {
+impl<E: Into<Fault>> From<E> for Unusable {
+    fn from(error: E) -> Self {
         Self::Fault(error.into())
     }
 }
@@ -144,15 +145,7 @@ impl Database {
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&path, flags)?;
-        Self::prepare(connection, sync).map_err(|unusable| match unusable {
-            Unusable::Fault(fault)
-                if matches!(fault.kind(), FaultKind::ReadOnly | FaultKind::Other)
-                    && has_unknown_header(&path) =>
-            {
-                not_a_spool()
-            }
-            unusable => unusable,
-        })
+        Self::prepare(connection, sync).map_err(|unusable| name_damage(unusable, &path))
     }
 
     /// A database that is gone with the process.
@@ -160,31 +153,38 @@ impl Database {
         Self::prepare(Connection::open_in_memory()?, Sync::System)
     }
 
-    /// Opens the file in `folder` to look at it, whoever writes it; `None` if there is nothing in it yet.
+    /// Opens the file in `folder` to look at it, whoever writes it; `None` if there is nothing in it yet. Neither the
+    /// file nor what is in its log changes.
     pub(crate) fn open_read_only(folder: &Path) -> Result<Option<Self>, Unusable> {
         let path = folder.join(DATABASE_FILE);
         // Without write access SQLite cannot read what only the log has, so that it is asked for.
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let looked =
-            Connection::open_with_flags(&path, flags).map_err(Unusable::from).and_then(Self::look);
+        let has_log = log_of(folder).metadata().is_ok_and(|log| log.len() > 0);
+        let looked = Connection::open_with_flags(&path, flags)
+            .map_err(Unusable::from)
+            .and_then(|connection| Self::look(connection, has_log));
+        let looked = looked.map_err(|unusable| name_damage(unusable, &path));
         match (looked, unchanging(&path)) {
             // SQLite begins a log in any case, and cannot here. Without one nobody writes, and everything is in the file.
             (Err(Unusable::Fault(fault)), Some(unchanging))
                 if matches!(
                     fault.kind(),
                     FaultKind::DiskFull | FaultKind::ReadOnly | FaultKind::Io
-                ) && log_of(folder).metadata().map_or(0, |log| log.len()) == 0 =>
+                ) && !has_log =>
             {
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
                     | OpenFlags::SQLITE_OPEN_NO_MUTEX
                     | OpenFlags::SQLITE_OPEN_URI;
-                Self::look(Connection::open_with_flags(unchanging, flags)?)
+                Self::look(Connection::open_with_flags(unchanging, flags)?, has_log)
             }
             (looked, _) => looked,
         }
     }
 
-    fn look(connection: Connection) -> Result<Option<Self>, Unusable> {
+    fn look(connection: Connection, has_log: bool) -> Result<Option<Self>, Unusable> {
+        // Whoever is the last to close a file brings its log in, as far as that is sound, and removes it. What a crash has
+        // left is for the one who writes; a log that is only made by looking goes again.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, has_log)?;
         // A file that is shorter than it says SQLite does not read at all, unless its schema may be written.
         connection.execute_batch("PRAGMA query_only = ON; PRAGMA writable_schema = ON;")?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
@@ -469,10 +469,11 @@ impl Database {
 
     /// Records behind `after` whatever they wait for, oldest first.
     pub(crate) fn list(&self, after: RecordId, limit: usize) -> Result<Vec<Stored>, Fault> {
+        // To find what is larger than a number SQLite begins at the page which that is on, and that may be damaged.
         let mut statement = self.connection.prepare_cached(concat!(
             "SELECT ",
             columns!(),
-            " FROM record WHERE id > ?1 ORDER BY id LIMIT ?2"
+            " FROM record WHERE id >= ?1 + 1 ORDER BY id LIMIT ?2"
         ))?;
         let rows = statement.query_map((after.0, limit as i64), stored)?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -681,6 +682,19 @@ fn unchanging(path: &Path) -> Option<String> {
     // What has a meaning in a URI.
     let path = path.to_str()?.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     Some(format!("file:{path}?immutable=1"))
+}
+
+/// Calls damage what SQLite gives another name.
+fn name_damage(unusable: Unusable, path: &Path) -> Unusable {
+    match unusable {
+        Unusable::Fault(fault)
+            if matches!(fault.kind(), FaultKind::ReadOnly | FaultKind::Other)
+                && has_unknown_header(path) =>
+        {
+            not_a_spool()
+        }
+        unusable => unusable,
+    }
 }
 
 /// Whether the header has what SQLite does not call damage but something else: read-only, for two of its bytes, as

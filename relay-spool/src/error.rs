@@ -207,6 +207,10 @@ impl Fault {
         Self::new(FaultKind::Gone, "it was removed or replaced while in use; restart the relay")
     }
 
+    pub(crate) fn damaged_log() -> Self {
+        Self::new(FaultKind::Damaged, "its log is not what was written")
+    }
+
     /// Something that is there could not be read.
     pub(crate) fn unreadable(error: std::io::Error) -> Self {
         Self { reading: true, ..error.into() }

@@ -21,6 +21,7 @@ mod error;
 mod filter;
 mod inbox;
 mod lock;
+mod log;
 mod record;
 mod removed;
 mod rescue;

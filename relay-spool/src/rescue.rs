@@ -3,6 +3,9 @@
 //! The new file grows beside the damaged one. When all of it is on the disk a note says so; from then on [`finish`]
 //! puts the old one aside and the new one in its place, and does what is left of that after a crash at any time.
 //!
+//! Of a log that is damaged, the frames that are whole are read from a copy of it. The log itself stays as it is and is
+//! put aside with its database: until then a crash changes nothing.
+//!
 //! What the disk has failed to read for long is damaged as well: the file that was put aside keeps the place where it
 //! cannot be read from being used for anything else.
 
@@ -12,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::database::{DATABASE_FILE, Database, EARLY, Unusable, log_of};
+use crate::log::{self, Damage};
 use crate::record::to_millis;
 use crate::spool::Sync;
 use crate::status::Totals;
@@ -38,7 +42,7 @@ pub(crate) fn rescue(
     last: RecordId,
     sync: Sync,
     at_last: bool,
-) -> Result<(PathBuf, Option<Totals>), Fault> {
+) -> Result<(PathBuf, Option<Totals>), Unusable> {
     let nursery = folder.join(RESCUE_FOLDER);
     remove_if_there(&nursery)?;
     std::fs::create_dir(&nursery)?;
@@ -46,9 +50,16 @@ pub(crate) fn rescue(
     if at_last {
         cut_log(folder, &nursery)?;
     }
-    let old = match Database::open(folder, sync) {
-        Ok(old) => Some(old),
+    let damage = damage_of_log(folder);
+    let opened = match &damage {
+        Some(damage) => open_mended(folder, &nursery, damage),
+        None => Database::open(folder, sync).map(Some),
+    };
+    let old = match opened {
+        Ok(old) => old,
         Err(Unusable::Fault(fault)) if at_last && fault.is_unreadable() => None,
+        // There is nothing wrong with the file.
+        Err(newer @ Unusable::Newer(_)) if damage.is_some() => return Err(newer),
         // It may be readable another time.
         Err(Unusable::Fault(fault))
             if matches!(
@@ -56,7 +67,7 @@ pub(crate) fn rescue(
                 FaultKind::Io | FaultKind::ReadOnly | FaultKind::DiskFull
             ) =>
         {
-            return Err(fault);
+            return Err(fault.into());
         }
         Err(_) => Database::open_read_only(folder).ok().flatten(),
     };
@@ -76,6 +87,34 @@ pub(crate) fn rescue(
     sync_folder(&nursery);
     finish(folder)?;
     Ok((folder.join(aside), counted))
+}
+
+/// Whether the log of the database in `folder` is damaged. One that cannot be read is not, as yet: SQLite meets that too,
+/// and in the end it is cut off there.
+pub(crate) fn damage_of_log(folder: &Path) -> Option<Damage> {
+    // Without its database a log is worth nothing.
+    let is_there = folder.join(DATABASE_FILE).exists();
+    is_there.then(|| log::damage(&log_of(folder)).ok().flatten()).flatten()
+}
+
+/// Opens the database in `folder` to read it with what can be saved of its log.
+///
+/// SQLite looks for a log beside the file alone, so that the file gets a second name beside the mended one. It is not
+/// written through that: what is opened read-only neither changes anything nor brings the log into the file when it is
+/// closed. So a copy, for which a disk that is nearly full has no room, is made only where the system has no links.
+fn open_mended(
+    folder: &Path,
+    nursery: &Path,
+    damage: &Damage,
+) -> Result<Option<Database>, Unusable> {
+    let mended = nursery.join("mended");
+    std::fs::create_dir(&mended)?;
+    log::mend(&log_of(folder), damage, &log_of(&mended))?;
+    let (file, name) = (folder.join(DATABASE_FILE), mended.join(DATABASE_FILE));
+    if std::fs::hard_link(&file, &name).is_err() {
+        std::fs::copy(file, name)?;
+    }
+    Database::open_read_only(&mended)
 }
 
 /// Reads all that there is of the database in `folder`, which nobody has open.

@@ -153,25 +153,25 @@ impl Writer {
             }
         };
         let is_unreadable = |opened: &Result<(), Unusable>| matches!(opened, Err(Unusable::Fault(fault)) if fault.is_unreadable());
-        let mut opened = writer.reopen_twice();
+        let mut opened = writer.start();
         // A disk without any room has none for the log and its index either, which SQLite reports as it comes.
         if let (Err(Unusable::Fault(fault)), Some(folder)) = (&opened, &writer.folder)
             && matches!(fault.kind(), FaultKind::DiskFull | FaultKind::Io)
             && !fault.is_unreadable()
             && reserve::release(folder).is_ok()
         {
-            opened = writer.reopen_twice();
+            opened = writer.start();
         }
         for _ in 1..START_TRIES {
             if is_unreadable(&opened) {
                 std::thread::sleep(START_PAUSE);
-                opened = writer.reopen_twice();
+                opened = writer.start();
             }
         }
         if let Err(Unusable::Fault(fault)) = &opened
             && (fault.kind() == FaultKind::Damaged || fault.is_unreadable())
         {
-            opened = writer.rescue(fault.is_unreadable()).map_err(Unusable::Fault);
+            opened = writer.rescue(fault.is_unreadable());
         }
         opened.map_err(|unusable| open_error(&writer.folder, unusable))?;
         writer.tend(Instant::now());
@@ -573,7 +573,7 @@ impl Writer {
             if let Err(fault) = &done {
                 let is_unreadable = fault.is_unreadable() && self.will_stay_unreadable();
                 if fault.kind() == FaultKind::Damaged || is_unreadable {
-                    done = self.rescue(is_unreadable).and_then(|()| work(self));
+                    done = self.rescue(is_unreadable).map_err(taken_over).and_then(|()| work(self));
                 }
             }
         }
@@ -638,21 +638,30 @@ impl Writer {
 
     fn database(&mut self) -> Result<&mut Database, Fault> {
         if self.database.is_none() {
-            self.reopen().map_err(|unusable| match unusable {
-                Unusable::Fault(fault) => fault,
-                Unusable::Newer(_) => {
-                    std::io::Error::other("another version has taken the file over").into()
-                }
-            })?;
+            self.reopen().map_err(taken_over)?;
         }
         Ok(self.database.as_mut().expect("opened above"))
+    }
+
+    /// Opens the file at the start, unless its log is damaged: SQLite would go on with what stands before the damage, and
+    /// forget the rest.
+    fn start(&mut self) -> Result<(), Unusable> {
+        if let Some(folder) = &self.folder {
+            // What is left of a rescue may belong to another log.
+            rescue::finish(folder)?;
+            if rescue::damage_of_log(folder).is_some() {
+                return Err(Fault::damaged_log().into());
+            }
+        }
+        self.reopen_twice()
     }
 
     /// Opens the file, and once more before it counts as damaged.
     fn reopen_twice(&mut self) -> Result<(), Unusable> {
         match self.reopen() {
             Err(Unusable::Fault(fault)) if fault.kind() == FaultKind::Damaged => {
-                self.can_be_read().map_err(Unusable::Fault).and_then(|()| self.reopen())
+                self.can_be_read()?;
+                self.reopen()
             }
             opened => opened,
         }
@@ -661,12 +670,12 @@ impl Writer {
     fn reopen(&mut self) -> Result<(), Unusable> {
         let database = match &self.folder {
             Some(folder) => {
-                rescue::finish(folder).map_err(|error| Unusable::Fault(error.into()))?;
+                rescue::finish(folder)?;
                 Database::open(folder, self.settings.sync)?
             }
             None => Database::in_memory()?,
         };
-        self.enter(database).map_err(Unusable::Fault)
+        Ok(self.enter(database)?)
     }
 
     /// Reads the books of a database that was just opened.
@@ -687,7 +696,7 @@ impl Writer {
 
     /// Puts the damaged file aside and goes on with a new one, in which is what could be read. `at_last` says that the
     /// disk has failed to read it for long.
-    fn rescue(&mut self, at_last: bool) -> Result<(), Fault> {
+    fn rescue(&mut self, at_last: bool) -> Result<(), Unusable> {
         self.database = None;
         self.rescued = Some(Instant::now());
         let Some(folder) = self.folder.clone() else { return Ok(()) };
@@ -755,6 +764,16 @@ impl Writer {
 
     fn status(&self) -> MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Of a file that was ours until now.
+fn taken_over(unusable: Unusable) -> Fault {
+    match unusable {
+        Unusable::Fault(fault) => fault,
+        Unusable::Newer(_) => {
+            std::io::Error::other("another version has taken the file over").into()
+        }
     }
 }
 
