@@ -804,3 +804,23 @@ fn stored(row: &Row<'_>) -> rusqlite::Result<Stored> {
         body_size: row.get(14)?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_nobody_changes_is_found_whatever_its_folder_is_called() {
+        let parent = tempfile::tempdir().expect("a folder");
+        for name in ["plain", "50%", "a%20b", "why?", "?mode=rw#", "ümläut"] {
+            let folder = parent.path().join(name);
+            std::fs::create_dir(&folder).expect("room");
+            drop(Database::open(&folder, Sync::System).expect("a new one"));
+            let uri = unchanging(&folder.join(DATABASE_FILE)).expect("a name in UTF-8");
+            let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+            let connection = Connection::open_with_flags(uri, flags).expect("it is there");
+            let looked = Database::look(connection, false).expect("it can be read");
+            assert_eq!(looked.expect("it has a format").format, FORMAT, "{name}");
+        }
+    }
+}
