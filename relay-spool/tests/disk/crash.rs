@@ -34,7 +34,7 @@ pub(crate) fn no_power_cut_loses_what_was_acknowledged() -> Result<(), String> {
             let seed = name.rsplit('-').next().and_then(|seed| seed.parse().ok());
             let seed = seed.ok_or("the name of the file does not end with a seed")?;
             let bytes = std::fs::read(log_path).map_err(|error| error.to_string())?;
-            return cut(seed, &bytes, CUTS, &Watched::new()).map_err(|cut| cut.message);
+            return cut(seed, &bytes, Sync::Disk, CUTS, &Watched::new()).map_err(|cut| cut.message);
         }
         (None, Some(seed)) => {
             let seed = seed.parse().map_err(|_| format!("{SEED} is no number"))?;
@@ -119,7 +119,7 @@ fn run(seed: u64, sync: Sync, cuts: usize) -> Result<(), Failure> {
         }
     }
     let log = watched.log();
-    cut(seed, &log, cuts, &watched).map_err(|mut failure| {
+    cut(seed, &log, sync, cuts, &watched).map_err(|mut failure| {
         if sync == Sync::Disk {
             let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
             let kept = folder.join(format!("crash-{seed}.log"));
@@ -133,7 +133,7 @@ fn run(seed: u64, sync: Sync, cuts: usize) -> Result<(), Failure> {
     })
 }
 
-fn cut(seed: u64, log: &[u8], cuts: usize, watched: &Watched) -> Result<(), Failure> {
+fn cut(seed: u64, log: &[u8], sync: Sync, cuts: usize, watched: &Watched) -> Result<(), Failure> {
     let kind = kind_of(seed);
     let operations = Operation::decode_all(log);
     let marks = operations.iter().filter_map(|operation| match operation {
@@ -171,7 +171,7 @@ fn cut(seed: u64, log: &[u8], cuts: usize, watched: &Watched) -> Result<(), Fail
                 ),
             };
             disk.cut(&folder, &mut random).map_err(|error| failed(error.to_string()))?;
-            check(&folder.join("spool"), &model, kind, &mut random).map_err(failed)?;
+            check(&folder.join("spool"), &model, (kind, sync), &mut random).map_err(failed)?;
         }
         match operation {
             Some(Operation::Mark(mark)) => model.mark(mark),
@@ -183,7 +183,12 @@ fn cut(seed: u64, log: &[u8], cuts: usize, watched: &Watched) -> Result<(), Fail
 }
 
 /// Opens what the crash has left, as the next relay would.
-fn check(folder: &Path, model: &Model, kind: Kind, random: &mut Random) -> Result<(), String> {
+fn check(
+    folder: &Path,
+    model: &Model,
+    (kind, sync): (Kind, Sync),
+    random: &mut Random,
+) -> Result<(), String> {
     let text = |error: &dyn std::error::Error| {
         format!("{error}{}", error.source().map(|source| format!(": {source}")).unwrap_or_default())
     };
@@ -224,7 +229,8 @@ fn check(folder: &Path, model: &Model, kind: Kind, random: &mut Random) -> Resul
         if !entries.flatten().any(|entry| rescued(entry.path())) {
             return Ok(());
         }
-    } else if !status.set_aside.is_empty() {
+    } else if sync == Sync::Disk && !status.set_aside.is_empty() {
+        // What was never synced may well look like damage; then it is losses that are looked for.
         return Err("a crash was taken for damage".to_owned());
     }
     verify(&View::open(folder).map_err(|error| text(&error))?)
